@@ -1,0 +1,1 @@
+"""Where a claim could fail: problems, engines and searches. Imports `theorems` only."""

@@ -1,0 +1,186 @@
+"""A problem: objective, noise law, start and algorithm, all numbers exact (rational, or with square roots).
+
+The same object is searched over, run by the engines, re-checked exactly, printed in a report and stored as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.walk import parse_exact, show_exact
+
+Exact = sp.Expr
+
+
+def _exact(value: object, what: str) -> Exact:
+    number = sp.sympify(value)
+    if number.atoms(sp.Float) or not number.is_number or not number.is_extended_real:
+        raise ValueError(f"{what} must be an exact real number, not {value!r}")
+    return number
+
+
+@dataclass(frozen=True)
+class Family:
+    """A named formula of ``theorems.language.functions`` with exact numbers, one mapping for each coordinate."""
+
+    name: str
+    coordinates: tuple[Mapping[str, Exact], ...]
+
+    def _check(self, registry: Mapping[str, Any], what: str) -> None:
+        if self.name not in registry:
+            raise ValueError(f"unknown {what} {self.name!r}; known: {', '.join(sorted(registry))}")
+        wanted = {s.name for s in registry[self.name].parameters}
+        for numbers in self.coordinates:
+            if set(numbers) != wanted:
+                raise ValueError(f"{what} {self.name!r} needs the numbers {sorted(wanted)}, not {sorted(numbers)}")
+            for name, value in numbers.items():
+                _exact(value, f"{what} {self.name!r}: {name}")
+
+
+@dataclass(frozen=True)
+class FiniteLaw:
+    """A noise with finitely many atoms ``(probability, vector)``, the same at every point; exact moments."""
+
+    atoms: tuple[tuple[Exact, tuple[Exact, ...]], ...]
+
+    name = "finite"
+
+    def __post_init__(self) -> None:
+        if not self.atoms:
+            raise ValueError("a finite law needs at least one atom")
+        for probability, vector in self.atoms:
+            if not _exact(probability, "a probability").is_nonnegative:
+                raise ValueError(f"a probability must be >= 0, not {probability}")
+            for entry in vector:
+                _exact(entry, "an atom's coordinate")
+        total = sp.nsimplify(sum(p for p, _ in self.atoms))
+        if total != 1:
+            raise ValueError(f"probabilities must sum to 1, not {total}")
+
+    @cached_property
+    def mean(self) -> tuple[Exact, ...]:
+        """The exact mean, shape [d]."""
+        return tuple(sp.expand(sum(p * v[i] for p, v in self.atoms)) for i in range(len(self.atoms[0][1])))
+
+    @cached_property
+    def second_moment(self) -> Exact:
+        """The exact ``E|noise|^2``."""
+        return sp.expand(sum(p * sum(entry**2 for entry in v) for p, v in self.atoms))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One instance of clipped SGD: ``x' = x - eta clip_c(grad f(x) + noise)`` from ``start`` for ``steps`` steps.
+
+    The objective is a sum over coordinates of one family's profile, with minimum value 0 at the origin. A one-step
+    claim is about the point ``start``.
+
+    Raises:
+        ValueError: one line naming the number that is wrong.
+    """
+
+    objective: Family
+    noise: Family | FiniteLaw
+    start: tuple[Exact, ...]
+    step_size: Exact
+    clipping_threshold: Exact
+    steps: int
+    tags: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        self.objective._check(OBJECTIVES, "objective")
+        if isinstance(self.noise, Family):
+            self.noise._check(NOISES, "noise")
+        if not self.start:
+            raise ValueError("the start needs at least one coordinate")
+        widths = {"objective": len(self.objective.coordinates)}
+        if isinstance(self.noise, Family):
+            widths["noise"] = len(self.noise.coordinates)
+        else:
+            widths |= {"noise": len(v) for _, v in self.noise.atoms}
+        for what, width in widths.items():
+            if width != self.dimension:
+                raise ValueError(f"{what} has {width} coordinates, the start has {self.dimension}")
+        for entry in self.start:
+            _exact(entry, "start")
+        if not _exact(self.step_size, "step_size").is_positive or self.step_size == sp.oo:
+            raise ValueError(f"step_size must be positive and finite, not {self.step_size}")
+        if not _exact(self.clipping_threshold, "clipping_threshold").is_positive:
+            raise ValueError(f"clipping_threshold must be positive, not {self.clipping_threshold}")
+        if type(self.steps) is not int or self.steps < 1:
+            raise ValueError(f"steps must be a positive integer, not {self.steps!r}")
+
+    @property
+    def dimension(self) -> int:
+        """The dimension d."""
+        return len(self.start)
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the noise is built from the worst drift at the current point."""
+        return isinstance(self.noise, Family) and NOISES[self.noise.name].oracle
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether there is no noise."""
+        return isinstance(self.noise, Family) and self.noise.name == "none"
+
+    def to_json(self) -> dict[str, Any]:
+        """Exact numbers as text; :meth:`from_json` reads it back."""
+
+        def numbers(coordinates: tuple[Mapping[str, Exact], ...]) -> list[dict[str, str]]:
+            return [{k: show_exact(v) for k, v in sorted(c.items())} for c in coordinates]
+
+        noise: dict[str, Any]
+        if isinstance(self.noise, FiniteLaw):
+            noise = {
+                "family": "finite",
+                "atoms": [[show_exact(p), [show_exact(e) for e in v]] for p, v in self.noise.atoms],
+            }
+        else:
+            noise = {"family": self.noise.name, "coordinates": numbers(self.noise.coordinates)}
+        return {
+            "objective": {"family": self.objective.name, "coordinates": numbers(self.objective.coordinates)},
+            "noise": noise,
+            "start": [show_exact(e) for e in self.start],
+            "step_size": show_exact(self.step_size),
+            "clipping_threshold": show_exact(self.clipping_threshold),
+            "steps": self.steps,
+            "tags": sorted(self.tags),
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Problem:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: one line, for anything that is missing or malformed.
+        """
+
+        def coordinates(entries: Any) -> tuple[dict[str, Exact], ...]:
+            return tuple({str(k): parse_exact(v) for k, v in c.items()} for c in entries)
+
+        try:
+            noise = data["noise"]
+            law: Family | FiniteLaw
+            if noise["family"] == "finite":
+                law = FiniteLaw(tuple((parse_exact(p), tuple(map(parse_exact, v))) for p, v in noise["atoms"]))
+            else:
+                law = Family(str(noise["family"]), coordinates(noise["coordinates"]))
+            return Problem(
+                objective=Family(str(data["objective"]["family"]), coordinates(data["objective"]["coordinates"])),
+                noise=law,
+                start=tuple(map(parse_exact, data["start"])),
+                step_size=parse_exact(data["step_size"]),
+                clipping_threshold=parse_exact(data["clipping_threshold"]),
+                steps=data["steps"],
+                tags=frozenset(map(str, data.get("tags", ()))),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a problem: {type(error).__name__} at {error}") from None
