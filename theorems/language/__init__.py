@@ -23,6 +23,7 @@ from theorems.language.rules import (
     AgainstGradient,
     ClipMoments,
     ExpectedQuadratic,
+    Instance,
     Jensen,
     MinimumBelowAverage,
     NoisyStep,
@@ -30,6 +31,10 @@ from theorems.language.rules import (
     QuadraticStep,
     StuckPoint,
     Telescope,
+    sample_p,
+    sample_q,
+    sample_rho,
+    sample_w,
 )
 from theorems.language.theorem import Source, Theorem
 from theorems.language.units import CURVATURE, GRADIENT, INVERSE_LENGTH, LENGTH, OBJECTIVE_VALUE, ONE, STEP_SIZE, unit
@@ -71,6 +76,7 @@ __all__ = [
     "FinalGap",
     "Floor",
     "Implies",
+    "Instance",
     "Jensen",
     "L",
     "Lower",
@@ -105,6 +111,10 @@ __all__ = [
     "eta",
     "m",
     "mu",
+    "sample_p",
+    "sample_q",
+    "sample_rho",
+    "sample_w",
     "sigma",
     "smt",
     "sqrt",

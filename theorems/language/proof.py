@@ -71,8 +71,8 @@ class Split:
 class Cite:
     """Use another theorem's claim, with parameters substituted; its hypotheses become side conditions.
 
-    ``attained=True`` cites the attaining half of an ``Exactly`` claim: it may be used only in the proof of a lower claim
-    whose witness runs the cited theorem's own worst noise.
+    ``attained=True`` cites the attaining half of an ``Exactly`` claim: it may be used only in the proof of a lower
+    claim whose witness runs the cited theorem's own worst noise.
     """
 
     name: str

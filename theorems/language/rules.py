@@ -1,7 +1,8 @@
 """The trusted rules: the only reasoning that no solver checks. A theorem is proved relative to the rules it lists.
 
-A rule looks at the theorem (its assumptions) and at the facts it is applied to, and returns a :class:`Licence`: what it
-gives, and the side conditions that a solver must show. Read the docstrings as axioms: each says exactly what it licenses.
+A rule looks at the theorem (its assumptions) and at the facts it is applied to, and returns a :class:`Licence`: what
+it gives, and the side conditions that a solver must show. Read the docstrings as axioms: each says exactly what it
+licenses.
 """
 
 from __future__ import annotations
@@ -66,11 +67,26 @@ def _needs(theorem: Theorem, kind: type, rule: str) -> None:
         raise RuleError(f"{rule} needs the assumption {kind.__name__}")
 
 
-def _fixed(expression: sp.Basic, what: str) -> None:
-    """The expression must be one number for the whole run: no letter of a point, of a sample or of a quantity."""
-    moving = {p.m, tangent_point, *SAMPLE, *q.QUANTITIES.values()} & expression.free_symbols
+def _fixed(theorem: Theorem, expression: sp.Basic, what: str) -> None:
+    """The expression must be one number for the whole run: no letter of a point, of a sample or of a quantity.
+
+    Abbreviations are opened first: one that hides an ``m`` moves with the point."""
+    moving = {p.m, tangent_point, *SAMPLE, *q.QUANTITIES.values()} & _letters(theorem, expression)
     if moving or expression.atoms(q.At, q.Average):
         raise RuleError(f"{what} must not depend on the point: {expression}")
+
+
+def _letters(theorem: Theorem, expression: sp.Basic) -> set[sp.Basic]:
+    """The letters of an expression once its abbreviations are opened, and the abbreviations themselves."""
+    return theorem.expand(expression).free_symbols | expression.free_symbols
+
+
+def _function_of_m(theorem: Theorem, expression: sp.Basic, what: str) -> None:
+    """The expression may use m openly and parameters, and nothing else that moves, openly or in an abbreviation."""
+    forbidden = {tangent_point, *SAMPLE, *q.QUANTITIES.values()}
+    hidden = {s for s in expression.free_symbols & set(theorem.where) if p.m in theorem.expand(s).free_symbols}
+    if hidden or forbidden & _letters(theorem, expression) or expression.atoms(q.At, q.Average):
+        raise RuleError(f"{what} must be a function of m, written out: {expression}")
 
 
 def _one_fact(facts: Sequence[Boolean], wanted: Boolean, rule: str) -> None:
@@ -166,7 +182,7 @@ class ExpectedQuadratic(Rule):
         sigma = _variance(theorem, self.name)
         parts = [self.level, self.steepness, self.centre, self.condition if self.condition is not None else sp.true]
         for part in parts:
-            if set(SAMPLE) & part.free_symbols or part.atoms(q.At, q.Average):
+            if set(SAMPLE) & _letters(theorem, part) or part.atoms(q.At, q.Average):
                 raise RuleError(f"{self.name}: {part} depends on the sample")
         _one_fact(facts, self.pointwise, self.name)
         below = self.level - self.steepness * (sigma**2 + (p.m - self.centre) ** 2)
@@ -183,8 +199,8 @@ class Telescope(Rule):
     over the run, and ``f(x_0) - E f(x_T) <= F0``: ``rate Average(h(m)) <= F0/T + error``."""
 
     decrease: sp.Expr
-    rate: sp.Expr = sp.Integer(1)
-    error: sp.Expr = sp.Integer(0)
+    rate: sp.Expr = sp.S.One
+    error: sp.Expr = sp.S.Zero
 
     @property
     def one_step(self) -> Boolean:
@@ -192,10 +208,9 @@ class Telescope(Rule):
         return sp.Le(q.StepChange, -self.rate * self.decrease + self.error, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _fixed(self.rate, f"{self.name}: the rate")
-        _fixed(self.error, f"{self.name}: the error")
-        if set(q.QUANTITIES.values()) & self.decrease.free_symbols or {tangent_point, *SAMPLE} & self.decrease.free_symbols:
-            raise RuleError(f"{self.name}: the decrease must be a function of m: {self.decrease}")
+        _fixed(theorem, self.rate, f"{self.name}: the rate")
+        _fixed(theorem, self.error, f"{self.name}: the error")
+        _function_of_m(theorem, self.decrease, f"{self.name}: the decrease")
         _one_fact(facts, self.one_step, self.name)
         return Licence(sp.Le(self.rate * q.Average(self.decrease), p.F0 / p.T + self.error, evaluate=False))
 
@@ -216,9 +231,8 @@ class Jensen(Rule):
         return sp.Ge(self.function, line, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        allowed = self.function.free_symbols | self.slope.free_symbols
-        if {tangent_point, *SAMPLE, *q.QUANTITIES.values()} & allowed:
-            raise RuleError(f"{self.name}: the function must be a function of m: {self.function}")
+        _function_of_m(theorem, self.function, f"{self.name}: the function")
+        _function_of_m(theorem, self.slope, f"{self.name}: the slope")
         at_average = self.function.xreplace({p.m: q.AverageGradientNorm})
         gives = sp.Le(at_average, q.Average(self.function), evaluate=False)
         return Licence(gives, (("every tangent line stays below", self.tangent),))
@@ -267,8 +281,8 @@ class AffineRecursion(Rule):
         return sp.Ge(q.NextGradientNorm, (1 - self.rate) * p.m + self.rate * self.level, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _fixed(self.rate, f"{self.name}: the rate")
-        _fixed(self.level, f"{self.name}: the level")
+        _fixed(theorem, self.rate, f"{self.name}: the rate")
+        _fixed(theorem, self.level, f"{self.name}: the level")
         curvature = _quadratic_witness(theorem, self.name)
         _one_fact(facts, self.one_step, self.name)
         start = theorem.witness[0].start * curvature
@@ -290,3 +304,33 @@ def _quadratic_witness(theorem: Theorem, rule: str) -> sp.Expr:
     if len(theorem.witness) != 1 or theorem.witness[0].objective != "quadratic" or theorem.claim.for_all:
         raise RuleError(f"{rule} needs a lower claim with one witness, a quadratic")
     return theorem.witness[0].objective_parameters["curvature"]
+
+
+@dataclass(frozen=True)
+class Instance(Rule):
+    """Put a value for a letter that a proof introduced itself (it is no parameter of the statement, no letter of the
+    point or of the sample): a fact that holds for every value of the letter's domain holds for this one. With a
+    ``condition`` the fact is given under it. Side condition: the value lies in the letter's domain."""
+
+    letter: Parameter
+    value: sp.Expr
+    condition: Boolean = sp.true
+
+    def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
+        taken = {p.m, *SAMPLE, *q.QUANTITIES.values(), *theorem.where}
+        taken |= {s for a in theorem.given for s in a.free_symbols} | theorem.bound.free_symbols
+        taken |= {s for condition in theorem.conditions for s in condition.free_symbols}
+        taken |= {s for definition in theorem.where.values() for s in definition.free_symbols}
+        if self.letter in taken or not isinstance(self.letter, Parameter):
+            raise RuleError(f"{self.name}: {self.letter} is not a letter that the proof introduced")
+        if set(SAMPLE) & _letters(theorem, self.value):
+            raise RuleError(f"{self.name}: the value {self.value} depends on the sample")
+        if len(facts) != 1:
+            raise RuleError(f"{self.name} is applied to exactly one fact, not {len(facts)}")
+        inside: Boolean = {
+            Domain.REAL: sp.true,
+            Domain.POSITIVE: sp.Gt(self.value, 0),
+            Domain.NONNEGATIVE: sp.Ge(self.value, 0),
+        }.get(self.letter.domain, sp.false)
+        given = facts[0].xreplace({self.letter: self.value})
+        return Licence(sp.Implies(self.condition, given), (("the value fits", sp.Implies(self.condition, inside)),))

@@ -33,11 +33,11 @@ class Witness:
     objective_parameters: Expressions
     noise: str = "none"
     noise_parameters: Expressions = field(default_factory=dict)
-    start: sp.Expr = sp.Integer(0)
+    start: sp.Expr = sp.S.Zero
     at: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
     when: tuple[sp.Basic, ...] = ()
     attains: Literal["exactly", "in the limit"] = "exactly"
-    ratio: sp.Expr = sp.Integer(1)
+    ratio: sp.Expr = sp.S.One
     says: str = ""
 
 

@@ -1,0 +1,1 @@
+"""Statements of Koloskova, Hendrikx and Stich (ICML 2023), with explicit constants; their wording is recalled."""

@@ -1,0 +1,146 @@
+"""S1, the exact worst-case drift of one noisy clipped step.
+
+Setting: any dimension, ``E g = m u`` with ``|u| = 1``, ``E|g - m u|^2 <= sigma^2``, threshold c.
+With ``s = sqrt(sigma^2 + (c - m)^2)`` and ``n = m + c``:
+``inf E<u, clip_c(g)> = (m + c - s)/2`` if ``s <= 2c``, and ``c (n^2 - sigma^2)/(n^2 + sigma^2)`` if ``s >= 2c``.
+
+Proof by dual certificates: ``<u, clip_c(g)> >= c - K ((w - w1)^2 + |v|^2)`` for all ``g = (w, v)``, in two families:
+one for every ``t > 0`` (``w1 = c + t, K = 1/(4t)``; then ``t = s``), one for every ``y >= 3c`` (``w1 = y,
+K = 2c/(y + c)^2``; then ``y = m + sigma^2/n``). Attained by two-point noise along u.
+"""
+
+from sympy import Eq, Ne
+
+from theorems.language import (
+    GRADIENT,
+    BoundedVariance,
+    Case,
+    Domain,
+    Drift,
+    Exactly,
+    ExpectedQuadratic,
+    Implies,
+    Instance,
+    Parameter,
+    Piecewise,
+    PointwiseClip,
+    Rational,
+    Source,
+    Split,
+    Step,
+    Theorem,
+    Witness,
+    c,
+    m,
+    sigma,
+    sqrt,
+)
+from theorems.language import sample_rho as rho
+from theorems.language import sample_w as w
+
+s = Parameter("s", GRADIENT, Domain.NONNEGATIVE, "spread of the noise seen from the threshold")
+t = Parameter("t", GRADIENT, Domain.POSITIVE, "any positive number")
+y = Parameter("y", GRADIENT, Domain.POSITIVE, "any number of at least three thresholds")
+n = m + c
+
+near = ExpectedQuadratic(level=c, steepness=1 / (4 * t), centre=c + t)
+far = ExpectedQuadratic(level=c, steepness=2 * c / (y + c) ** 2, centre=y, condition=y >= 3 * c)
+
+first = (m + c - s) / 2
+second = c * (n**2 - sigma**2) / (n**2 + sigma**2)
+worst = Piecewise((first, s <= 2 * c), (second, True))
+
+drift = Theorem(
+    name="S1",
+    title="Exact worst-case drift of one clipped step",
+    source=Source("clipbounds theory", "S1", status="derived"),
+    given=[BoundedVariance(sigma)],
+    where={s: sqrt(sigma**2 + (c - m) ** 2)},
+    when=[],
+    claim=Exactly(Drift, worst),
+    proof=[
+        Step("clip", by=PointwiseClip()),
+        Step("sides", gives=(rho >= w) & (rho >= -w), from_=["clip"], says="A component is no longer than the sample."),
+        Step("near_end", gives=Implies(rho >= c, (rho + c + t) ** 2 >= 8 * t * c)),
+        Step(
+            "near_scaled",
+            gives=Implies(
+                rho >= c,
+                (rho + w) * (rho - c - t) ** 2 + (rho - w) * ((rho + c + t) ** 2 - 8 * t * c) >= 0,
+            ),
+            from_=["sides", "near_end"],
+            says="Linear in the cosine w/rho, and non-negative at both ends.",
+        ),
+        Split(
+            "near",
+            gives=near.pointwise,
+            cases=[Case(rho <= c, ["clip"]), Case(rho > c, ["clip", "near_scaled"])],
+            from_=["clip"],
+            says="Certificate of the first family.",
+        ),
+        Step("near_mean", by=near, from_=["near"]),
+        Step("far_end", gives=Implies(rho >= c, (rho + y) ** 2 >= (y + c) ** 2)),
+        Step(
+            "far_scaled",
+            gives=Implies(
+                rho >= c,
+                (rho + w) * (rho - y) ** 2 + (rho - w) * ((rho + y) ** 2 - (y + c) ** 2) >= 0,
+            ),
+            from_=["sides", "far_end"],
+        ),
+        Step(
+            "far_inside",
+            gives=Implies((y >= 3 * c) & (w >= -c), (w + c) * (2 * c * (w + c) + (y + c) * (y - 3 * c)) >= 0),
+        ),
+        Split(
+            "far",
+            gives=far.pointwise,
+            cases=[Case(rho <= c, ["clip", "sides", "far_inside"]), Case(rho > c, ["clip", "far_scaled"])],
+            says="Certificate of the second family.",
+        ),
+        Step("far_mean", by=far, from_=["far"]),
+        Step("near_at_s", by=Instance(t, s, Ne(s, 0)), from_=["near_mean"]),
+        Step(
+            "near_at_gap",
+            by=Instance(t, 2 * (c - Drift), Drift < c),
+            from_=["near_mean"],
+            says="For s = 0 every small t is used at once.",
+        ),
+        Split(
+            "first",
+            gives=Drift >= first,
+            cases=[Case(Ne(s, 0), ["near_at_s", "s"]), Case(Eq(s, 0), ["near_at_gap", "s"])],
+            says="The first formula is a lower bound everywhere.",
+        ),
+        Step("far_at", by=Instance(y, m + sigma**2 / n), from_=["far_mean"]),
+        Step("long", gives=Implies(s >= 2 * c, m + sigma**2 / n >= 3 * c), from_=["s"]),
+        Step("second", gives=Implies(s >= 2 * c, Drift >= second), from_=["far_at", "long"]),
+        Split(
+            "claim",
+            gives=Drift >= worst,
+            cases=[Case(s <= 2 * c, ["first"]), Case(s > 2 * c, ["second"])],
+        ),
+    ],
+    witness=[
+        Witness(
+            "two points",
+            objective="quadratic",
+            objective_parameters={"curvature": Rational(1)},
+            noise="two_point",
+            noise_parameters={
+                "up": Piecewise((c + s - m, s <= 2 * c), (sigma**2 / n, True)),
+                "probability": Piecewise(((m - c + s) / (2 * s), s <= 2 * c), (n**2 / (n**2 + sigma**2), True)),
+            },
+            start=m,
+            when=(sigma > 0,),
+            says="Two atoms along the gradient.",
+        ),
+        Witness(
+            "no noise",
+            objective="quadratic",
+            objective_parameters={"curvature": Rational(1)},
+            start=m,
+            when=(Eq(sigma, 0),),
+        ),
+    ],
+)
