@@ -1,0 +1,55 @@
+"""Clipped SGD over a batch: one entry point, several engines, one stream of random words.
+
+``reference`` is NumPy and meant to be read, ``cpu`` is compiled, ``torch`` differentiates values by itself and is the
+independent witness. Words are the same on all; trajectories are bit-identical on one engine however a batch is split.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from fuzz.engine.batch import Batch, Instance
+from fuzz.engine.statistics import Plan, Statistics, checkpoint_steps
+
+__all__ = ["BACKENDS", "Batch", "Instance", "Statistics", "run"]
+
+BACKENDS = {"cpu": "fuzz.engine.cpu", "reference": "fuzz.engine.reference", "torch": "fuzz.engine.torch_engine"}
+"""Engines by name, as modules with a function ``run(batch, plan)``; imported when first used."""
+
+
+def run(
+    batch: Batch,
+    replicas: int,
+    *,
+    backend: str = "cpu",
+    dtype: str = "float64",
+    first_replica: int = 0,
+    groups: int | None = None,
+    record: int = 0,
+    checkpoints: Sequence[int] | npt.NDArray[np.integer] | None = None,
+) -> Statistics:
+    """Run ``x' = x - step_size clip(gradient + noise)`` for every instance and replica.
+
+    Args:
+        batch: I instances of dimension d.
+        replicas: R, runs of each instance.
+        backend: one of :data:`BACKENDS`.
+        dtype: of states and gradients, ``"float64"`` or ``"float32"`` (not on torch). The noise is computed in
+            float64 and then rounded; statistics are float64.
+        first_replica: number of the first run: replicas [a, b) and [b, c) together are replicas [a, c), bit by bit.
+        groups: also report the means of this many equal groups of consecutive replicas.
+        record: also return the trajectories of the first ``record`` replicas.
+        checkpoints: steps at which gradient norms are recorded; by default all of up to 256, else about 64.
+
+    Raises:
+        ValueError: one line with the offending value.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; known: {', '.join(sorted(BACKENDS))}")
+    plan = Plan(replicas, first_replica, dtype, groups, record, checkpoint_steps(batch, checkpoints))
+    statistics: Statistics = importlib.import_module(BACKENDS[backend]).run(batch, plan)
+    return statistics

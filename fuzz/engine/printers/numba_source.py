@@ -1,0 +1,58 @@
+"""SymPy to scalar source inside a loop over lanes, which Numba compiles and LLVM vectorises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from fuzz.engine.printers.source import SourcePrinter, Target
+
+_FUNCTIONS = {
+    "exp": "math.exp",
+    "log": "math.log",
+    "tanh": "math.tanh",
+    "cos": "math.cos",
+    "sin": "math.sin",
+    "sqrt": "math.sqrt",
+    "abs": "abs",
+    "floor": "math.floor",
+    "power": "math.pow",
+    "minimum": "min",
+    "maximum": "max",
+}
+
+_SELECT = "({then} if {condition} else {otherwise})"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The inside of a loop over lanes.
+
+    Args:
+        lines: assignments, then one expression: the result.
+        hoisted: formulas in the parameters that are evaluated once per instance and coordinate: ``h0, h1, ...``.
+    """
+
+    lines: tuple[str, ...]
+    hoisted: tuple[sp.Expr, ...]
+
+
+def numba_kernel(
+    expression: sp.Expr, parameters: tuple[sp.Symbol, ...], names: dict[sp.Symbol, str], single: bool = False
+) -> Kernel:
+    """Print ``expression``; what depends on ``parameters`` alone is hoisted.
+
+    Args:
+        expression: the formula.
+        parameters: symbols that are constant in the loop.
+        names: source text of the other symbols.
+        single: write numbers as float32, so that they do not widen the arithmetic.
+
+    Raises:
+        UnprintableError: at a node that the printer does not know.
+    """
+    target = Target(_FUNCTIONS, _SELECT, "real({value})" if single else "{value}")
+    printer = SourcePrinter(target, names, frozenset(parameters))
+    result = printer.print(expression)
+    return Kernel((*printer.lines, result), tuple(printer.hoisted))
