@@ -14,9 +14,9 @@ from theorems.language import units
 from theorems.language.assumptions import GS, HS, Assumption
 from theorems.language.claims import Claim, Floor, Upper
 from theorems.language.errors import StatementError, defined_at
-from theorems.language.parameters import Parameter
+from theorems.language.parameters import Parameter, m
 from theorems.language.proof import Cite, ProofItem, Split, Step, references
-from theorems.language.quantities import Adversary, Quantity
+from theorems.language.quantities import Adversary, Quantity, Scope
 from theorems.language.witness import SpecialCase, Witness
 
 EXPECTATIONS = ("true", "refuted", "broken_proof", "vacuous", "ill_formed")
@@ -193,6 +193,12 @@ class Theorem:
             self._refuse("claim", "is empty: the bound is missing")
         bound = self._expression("claim", claim.bound, "the bound")
         object.__setattr__(self, "claim", type(claim)(claim.quantity, bound))
+        if claim.quantity.scope is Scope.TRAJECTORY:
+            moving = {m} & set().union(self.bound.free_symbols, *(c.free_symbols for c in self.conditions))
+            if moving:
+                self._refuse(
+                    "claim", f"{claim.quantity} belongs to a whole run, but m is the gradient norm at one point"
+                )
         maximised = claim.quantity.adversary is Adversary.MAXIMISES
         if isinstance(claim, Upper) and not maximised:
             self._refuse("claim", f"an adversary makes {claim.quantity} small: state Floor, not Upper")
