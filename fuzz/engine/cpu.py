@@ -1,0 +1,131 @@
+"""The compiled engine: Numba, lanes of replicas, threads over (instance, range of replicas)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from fuzz.engine import kernels
+from fuzz.engine.batch import Batch, Floats
+from fuzz.engine.lanes import LANES
+from fuzz.engine.statistics import Gatherer, Plan, Statistics
+from theorems.language.functions import NOISES
+
+_MEMORY = 2**26
+"""Bytes of sums at a time."""
+
+
+def run(batch: Batch, plan: Plan) -> Statistics:
+    """Run every instance; see :func:`fuzz.engine.run`."""
+    gatherer = Gatherer(batch, plan)
+    compiled = kernels.load(plan.dtype)
+    per_group = -(-plan.group_size // _width(plan))
+    rows = per_group * (plan.groups or 1)
+    chunk = max(1, _MEMORY // (rows * len(plan.checkpoints) * 16))
+    for first in range(0, len(batch), chunk):
+        _run_chunk(batch, plan, gatherer, compiled, slice(first, min(first + chunk, len(batch))), rows)
+    return gatherer.finish()
+
+
+def words(key: tuple[int, int], first: int, block: int, sample: int, stream: int) -> npt.NDArray[np.uint32]:
+    """The compiled engine's Philox words of LANES replicas, [4, LANES]: for tests."""
+    result = np.empty((4, LANES), np.uint32)
+    kernels.load("float64").module.philox_lanes(result, key[0], key[1], first, block, sample, stream, LANES)
+    return result
+
+
+def _width(plan: Plan) -> int:
+    """Replicas per row of sums. It depends on the plan alone, so that sums do not depend on the number of threads."""
+    blocks = -(-plan.group_size // LANES)
+    return min(plan.group_size, -(-blocks // 64) * LANES)
+
+
+def _tasks(instances: int, plan: Plan) -> npt.NDArray[np.int64]:
+    """Rows (instance, start, stop, first row, width); no two tasks share a row of sums."""
+    width, size = _width(plan), plan.group_size
+    per_group = -(-size // width)
+    # Small groups share a task, so that lanes are not left empty.
+    together = max(1, LANES // size)
+    ranges = []
+    if together > 1:
+        for start in range(0, plan.replicas, together * size):
+            ranges.append((start, min(start + together * size, plan.replicas), start // size, width))
+    else:
+        for group in range(plan.groups or 1):
+            for k in range(per_group):
+                start = group * size + k * width
+                stop = min(start + width, (group + 1) * size)
+                ranges.append((start, stop, group * per_group + k, width))
+    return np.array([(i, *r) for i in range(instances) for r in ranges], np.int64)
+
+
+def _hoisted(
+    formulas: Mapping[str, kernels.Formula], names: tuple[str, ...], numbers: Floats
+) -> npt.NDArray[np.float64]:
+    """Numbers [I, d, H] that the compiled formulas read."""
+    most = max(1, *(len(formulas[n].hoisted) for n in names))
+    result = np.zeros((len(names), numbers.shape[2], most))
+    for name in dict.fromkeys(names):
+        rows = [i for i, other in enumerate(names) if other == name]
+        values = formulas[name].evaluate(numbers[rows].transpose(1, 0, 2))
+        result[rows, :, : len(values)] = values.transpose(1, 2, 0)
+    return result
+
+
+def _run_chunk(
+    batch: Batch, plan: Plan, gatherer: Gatherer, compiled: kernels.Kernels, chunk: slice, rows: int
+) -> None:
+    real = np.dtype(plan.dtype)
+    objectives, noises = batch.objectives[chunk], batch.noises[chunk]
+    count = len(objectives)
+    laws = [NOISES[n] for n in noises]
+    with np.errstate(all="ignore"):
+        gradient_numbers = _hoisted(compiled.gradients, objectives, batch.objective_parameters[chunk])
+        value_numbers = _hoisted(compiled.values, objectives, batch.objective_parameters[chunk])
+        noise_numbers = _hoisted(compiled.samples, noises, batch.noise_parameters[chunk])
+    outputs = {name: getattr(gatherer, name)[chunk] for name in ("average", "gap", "valid")}
+    total, square = (np.zeros((count, rows, len(plan.checkpoints))) for _ in range(2))
+    trajectories = np.empty((count, 0, 1, 1)) if gatherer.trajectories is None else gatherer.trajectories[chunk]
+    tasks = _tasks(count, plan)
+    arguments: list[Any] = [
+        np.array([compiled.gradients[n].number for n in objectives], np.int64),
+        gradient_numbers.astype(real),
+        value_numbers,
+        np.array([compiled.samples[n].number for n in noises], np.int64),
+        np.array([law.words for law in laws], np.int64),
+        np.array([law.oracle for law in laws], np.bool_),
+        noise_numbers,
+        # Copies, since compiled code is typed by the arrays' being writable too.
+        batch.x0[chunk].astype(real),
+        batch.step_size[chunk].astype(real),
+        batch.clipping_threshold[chunk].copy(),
+        batch.steps[chunk].copy(),
+        batch.keys()[chunk].astype(np.int64),
+        plan.first_replica,
+        plan.checkpoints.copy(),
+        *outputs.values(),
+        total,
+        square,
+        trajectories,
+    ]
+    threads = min(int(numba.config.NUMBA_NUM_THREADS), len(tasks))
+    bounds = np.linspace(0, len(tasks), min(len(tasks), 8 * threads) + 1).astype(int).tolist()
+    work = list(zip(bounds[:-1], bounds[1:], strict=True))
+    run_tasks = compiled.module.run_tasks
+    if threads == 1:
+        for low, high in work:
+            run_tasks(tasks, low, high, *arguments)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(run_tasks, tasks, low, high, *arguments) for low, high in work]:
+                done.result()
+    groups = plan.groups or 1
+    for i in range(count):
+        for group in range(groups):
+            mine = slice(group * rows // groups, (group + 1) * rows // groups)
+            gatherer.add_sums(chunk.start + i, group, total[i, mine].sum(0), square[i, mine].sum(0))

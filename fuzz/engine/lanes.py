@@ -1,0 +1,213 @@
+"""The compiled engine's loops. This text is joined with generated formulas into one module, which Numba compiles.
+
+Lanes are replicas: each loop over lanes is free of branches on data, so that LLVM vectorises it, and each lane does
+the same IEEE operations wherever it stands in a block, so that trajectories do not depend on how runs are split. The
+names ``real`` (the type of states), ``gradients``, ``values`` and ``samples`` (generated, with the family as a
+switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# What the generated module provides.
+real: Any = np.float64
+gradients: Any
+values: Any
+samples: Any
+
+LANES = 128
+MASK = np.uint64(0xFFFFFFFF)
+HIGH = np.uint64(32)
+M0 = np.uint64(0xD2511F53)
+M1 = np.uint64(0xCD9E8D57)
+W0 = np.uint64(0x9E3779B9)
+W1 = np.uint64(0xBB67AE85)
+
+Array = np.ndarray[Any, Any]
+
+
+def philox_lanes(
+    words: Array, key0: int, key1: int, first: int, block: int, sample: int, stream: int, lanes: int
+) -> None:
+    """Fill words [4, LANES] uint32 for replicas ``first, first + 1, ...``."""
+    b = np.uint64(block) & MASK
+    for i in range(lanes):
+        c0 = np.uint64(first + i) & MASK
+        c1 = b
+        c2 = np.uint64(sample) & MASK
+        c3 = np.uint64(stream) & MASK
+        k0 = np.uint64(key0) & MASK
+        k1 = np.uint64(key1) & MASK
+        for _ in range(10):
+            p0 = M0 * c0
+            p1 = M1 * c2
+            c0 = (p1 >> HIGH) ^ c1 ^ k0
+            c1 = p1 & MASK
+            c2 = (p0 >> HIGH) ^ c3 ^ k1
+            c3 = p0 & MASK
+            k0 = (k0 + W0) & MASK
+            k1 = (k1 + W1) & MASK
+        words[0, i] = np.uint32(c0)
+        words[1, i] = np.uint32(c1)
+        words[2, i] = np.uint32(c2)
+        words[3, i] = np.uint32(c3)
+
+
+def norms(g: Array, size: Array, dimension: int, lanes: int) -> None:
+    """Euclidean norms; without squares in one dimension, where they might overflow."""
+    if dimension == 1:
+        for i in range(lanes):
+            size[i] = abs(g[0, i])
+        return
+    for i in range(lanes):
+        size[i] = g[0, i] * g[0, i]
+    for j in range(1, dimension):
+        for i in range(lanes):
+            size[i] += g[j, i] * g[j, i]
+    for i in range(lanes):
+        size[i] = np.sqrt(size[i])
+
+
+def clipped_step(x: Array, g: Array, size: Array, poison: Array, step_size: Any, threshold: Any, lanes: int) -> None:
+    """``x -= step_size min(1, c/|g|) g``; 0/0 does not arise: c/0 is inf and the minimum is 1."""
+    one = real(1)
+    for j in range(x.shape[0]):
+        for i in range(lanes):
+            x[j, i] -= step_size * (min(one, threshold / size[i]) * g[j, i])
+    for i in range(lanes):
+        poison[i] += real(0) * size[i]
+
+
+def run_tasks(
+    tasks: Array,
+    low: int,
+    high: int,
+    objective: Array,
+    objective_numbers: Array,
+    value_numbers: Array,
+    noise: Array,
+    noise_words: Array,
+    noise_oracle: Array,
+    noise_numbers: Array,
+    x0: Array,
+    step_size: Array,
+    threshold: Array,
+    steps: Array,
+    keys: Array,
+    first_replica: int,
+    checkpoints: Array,
+    average: Array,
+    gap: Array,
+    valid: Array,
+    total: Array,
+    square: Array,
+    trajectories: Array,
+) -> None:
+    """Run tasks ``low <= k < high``; a task is (instance, start, stop, first row of sums, replicas per row)."""
+    dimension = x0.shape[1]
+    x = np.empty((dimension, LANES), real)
+    g = np.empty((dimension, LANES), real)
+    size = np.empty(LANES, real)
+    shift = np.empty(LANES, real)
+    poison = np.empty(LANES, real)
+    wide = np.empty(LANES, np.float64)
+    mean = np.empty(LANES, np.float64)
+    final = np.empty(LANES, np.float64)
+    words = np.empty((2, 4, LANES), np.uint32)
+    history = np.empty((len(checkpoints), LANES), np.float64)
+    for k in range(low, high):
+        instance, start, stop, first_row, width = tasks[k]
+        eta = step_size[instance]
+        c = threshold[instance]
+        streams = noise_words[instance]
+        oracle = noise_oracle[instance]
+        for block in range(start, stop, LANES):
+            lanes = min(LANES, stop - block)
+            recorded = max(0, min(trajectories.shape[1] - block, lanes))
+            for i in range(lanes):
+                poison[i] = real(0)
+                mean[i] = 0.0
+                for j in range(dimension):
+                    x[j, i] = x0[instance, j]
+            drawn = -1
+            due = 0
+            for t in range(steps[instance]):
+                for i in range(recorded):
+                    for j in range(dimension):
+                        trajectories[instance, block + i, t, j] = x[j, i]
+                for j in range(dimension):
+                    gradients(objective[instance], x[j], g[j], objective_numbers[instance, j], lanes)
+                norms(g, size, dimension, lanes)
+                # Zero times a number that is not finite is NaN, and stays: no branch is needed to notice it.
+                for i in range(lanes):
+                    mean[i] += size[i]
+                    poison[i] += real(0) * size[i]
+                for j in range(dimension):
+                    for i in range(lanes):
+                        poison[i] += real(0) * x[j, i]
+                if due < len(checkpoints) and checkpoints[due] == t:
+                    for i in range(lanes):
+                        history[due, i] = size[i]
+                    due += 1
+                for j in range(dimension):
+                    if streams == 0 or (oracle and j > 0):
+                        break
+                    draw = t * dimension + j
+                    if draw >> 2 != drawn:
+                        drawn = draw >> 2
+                        for s in range(streams):
+                            philox_lanes(
+                                words[s],
+                                keys[instance, 0],
+                                keys[instance, 1],
+                                first_replica + block,
+                                drawn,
+                                0,
+                                s,
+                                lanes,
+                            )
+                    samples(
+                        noise[instance],
+                        words[0, draw & 3],
+                        words[1, draw & 3],
+                        size,
+                        c,
+                        noise_numbers[instance, j],
+                        shift,
+                        lanes,
+                    )
+                    if oracle:
+                        for axis in range(dimension):
+                            still = real(1) if axis == 0 else real(0)
+                            for i in range(lanes):
+                                unit = g[axis, i] / size[i] if size[i] > real(0) else still
+                                g[axis, i] += shift[i] * unit
+                    else:
+                        for i in range(lanes):
+                            g[j, i] += shift[i]
+                norms(g, size, dimension, lanes)
+                clipped_step(x, g, size, poison, eta, real(c), lanes)
+            for i in range(recorded):
+                for j in range(dimension):
+                    trajectories[instance, block + i, steps[instance], j] = x[j, i]
+            for i in range(lanes):
+                final[i] = 0.0
+            for j in range(dimension):
+                values(objective[instance], x[j], wide, value_numbers[instance, j], lanes)
+                for i in range(lanes):
+                    final[i] += wide[i]
+                    poison[i] += real(0) * x[j, i]
+            for i in range(lanes):
+                good = poison[i] == real(0) and np.isfinite(final[i])
+                valid[instance, block + i] = good
+                # inf f is 0 exactly; rounding may leave a value of -1e-16.
+                average[instance, block + i] = mean[i] / steps[instance] if good else np.nan
+                gap[instance, block + i] = max(final[i], 0.0) if good else np.nan
+                if good:
+                    row = first_row + (block + i - start) // width
+                    for q in range(due):
+                        total[instance, row, q] += history[q, i]
+                        square[instance, row, q] += history[q, i] * history[q, i]
