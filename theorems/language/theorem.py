@@ -221,7 +221,7 @@ class Theorem:
                 used.add(reference)
             gives = getattr(item, "gives", None)
             if gives is not None:
-                if not isinstance(gives, Boolean):
+                if not units.is_condition(gives):
                     self._refuse("proof", f"{where}: 'gives' is not a relation: {gives!r}")
                 self._no_floats("proof", gives, where)
             elif isinstance(item, Step) and not hasattr(item.by, "licence"):

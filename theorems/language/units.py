@@ -138,4 +138,5 @@ def _require_unitless(part: sp.Basic, whole: sp.Basic) -> None:
 
 def is_condition(thing: object) -> bool:
     """Whether ``thing`` is a SymPy condition (a comparison or a combination of comparisons)."""
-    return isinstance(thing, Boolean)
+    # A SymPy symbol is a Boolean too; here letters are numbers.
+    return isinstance(thing, Boolean) and not isinstance(thing, sp.Expr)

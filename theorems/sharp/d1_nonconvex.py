@@ -147,13 +147,12 @@ minimum = Theorem(
     when=[theta <= 1],
     claim=Upper(MinGradientNorm, Max(sqrt(Q), Q / c)),
     proof=[
-        Cite("descent", descent),
         Step("below", by=MinimumBelowAverage()),
         Cite("average", nonconvex),
         Step(
             "combine",
             gives=MinGradientNorm <= Piecewise((sqrt(Q), c**2 / 4 >= Q), (Q / c + c / 4, True)),
-            from_=["below", "average", "Q", "theta", "descent"],
+            from_=["below", "average", "Q", "theta"],
         ),
     ],
 )
