@@ -247,6 +247,22 @@ class MinimumBelowAverage(Rule):
 
 
 @dataclass(frozen=True)
+class MonotoneMinimum(Rule):
+    """Exact gradients, so that ``MinGradientNorm`` is the least of T numbers: for h non-decreasing on ``m >= 0``,
+    ``h(MinGradientNorm) <= Average(h(m))``. Side condition, for all m, M >= 0: ``m <= M`` implies ``h(m) <= h(M)``."""
+
+    function: sp.Expr
+
+    def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
+        _needs(theorem, ExactGradients, self.name)
+        _function_of_m(theorem, self.function, f"{self.name}: the function")
+        monotone = sp.Implies(p.m <= tangent_point, self.function <= self.function.xreplace({p.m: tangent_point}))
+        at_least = self.function.xreplace({p.m: q.MinGradientNorm})
+        gives = sp.Le(at_least, q.Average(self.function), evaluate=False)
+        return Licence(gives, (("the function does not decrease", monotone),))
+
+
+@dataclass(frozen=True)
 class StuckPoint(Rule):
     """The definition of a stuck point: ``G * Drift(at m = G) <= 0`` for ``G = StuckGradientNorm``."""
 

@@ -22,7 +22,7 @@ from theorems.language import (
     Max,
     Min,
     MinGradientNorm,
-    MinimumBelowAverage,
+    MonotoneMinimum,
     Parameter,
     Piecewise,
     Source,
@@ -68,7 +68,7 @@ nonconvex = Theorem(
     when=[theta <= 1],
     claim=Upper(AverageGradientNorm, bound),
     proof=[
-        Cite("descent", descent, says="D0 at every visited point."),
+        Cite("descent", descent, from_=["theta"], says="D0 at every visited point."),
         Split(
             "envelope",
             gives=m * Min(m, c) >= envelope,
@@ -138,6 +138,8 @@ nonconvex = Theorem(
     ],
 )
 
+A_min = MinGradientNorm
+
 minimum = Theorem(
     name="D1_min",
     title="Clipped gradient descent, non-convex, best gradient",
@@ -147,12 +149,11 @@ minimum = Theorem(
     when=[theta <= 1],
     claim=Upper(MinGradientNorm, Max(sqrt(Q), Q / c)),
     proof=[
-        Step("below", by=MinimumBelowAverage()),
-        Cite("average", nonconvex),
-        Step(
-            "combine",
-            gives=MinGradientNorm <= Piecewise((sqrt(Q), c**2 / 4 >= Q), (Q / c + c / 4, True)),
-            from_=["below", "average", "Q", "theta"],
-        ),
+        Cite("descent", descent, from_=["theta"]),
+        Step("step", gives=StepChange <= -rate * m * Min(m, c), from_=["descent", "theta"]),
+        Step("sum", by=Telescope(decrease=m * Min(m, c), rate=rate), from_=["step"]),
+        Step("least", by=MonotoneMinimum(m * Min(m, c)), says="A smallest gradient decreases f least."),
+        Step("budget", gives=A_min * Min(A_min, c) <= Q, from_=["sum", "least", "Q", "theta"]),
+        Step("solve", gives=A_min <= Max(sqrt(Q), Q / c), from_=["budget"]),
     ],
 )

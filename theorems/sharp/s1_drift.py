@@ -40,7 +40,7 @@ from theorems.language import sample_w as w
 
 s = Parameter("s", GRADIENT, Domain.NONNEGATIVE, "spread of the noise seen from the threshold")
 t = Parameter("t", GRADIENT, Domain.POSITIVE, "any positive number")
-y = Parameter("y", GRADIENT, Domain.POSITIVE, "any number of at least three thresholds")
+y = Parameter("y", GRADIENT, Domain.NONNEGATIVE, "any number of at least three thresholds")
 n = m + c
 
 near = ExpectedQuadratic(level=c, steepness=1 / (4 * t), centre=c + t)
