@@ -216,7 +216,11 @@ class Batch:
             raise ValueError(f"instance {where[0]}: {name} must be {wanted}, not {getattr(self, name)[where]}")
 
     def _check_families(
-        self, what: str, names: tuple[str, ...], numbers: Floats, registry: Mapping[str, Objective] | Mapping[str, Noise]
+        self,
+        what: str,
+        names: tuple[str, ...],
+        numbers: Floats,
+        registry: Mapping[str, Objective] | Mapping[str, Noise],
     ) -> None:
         for name in dict.fromkeys(names):
             family = _family(what, name, registry)

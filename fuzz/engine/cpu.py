@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -85,24 +86,25 @@ def _run_chunk(
     count = len(objectives)
     laws = [NOISES[n] for n in noises]
     with np.errstate(all="ignore"):
-        gradient_numbers = _hoisted(compiled.gradients, objectives, batch.objective_parameters[chunk])
+        gradient_numbers = _hoisted(compiled.gradients, objectives, batch.objective_parameters[chunk]).astype(real)
         value_numbers = _hoisted(compiled.values, objectives, batch.objective_parameters[chunk])
         noise_numbers = _hoisted(compiled.samples, noises, batch.noise_parameters[chunk])
+        start, step_size = batch.x0[chunk].astype(real), batch.step_size[chunk].astype(real)
     outputs = {name: getattr(gatherer, name)[chunk] for name in ("average", "gap", "valid")}
     total, square = (np.zeros((count, rows, len(plan.checkpoints))) for _ in range(2))
     trajectories = np.empty((count, 0, 1, 1)) if gatherer.trajectories is None else gatherer.trajectories[chunk]
     tasks = _tasks(count, plan)
     arguments: list[Any] = [
         np.array([compiled.gradients[n].number for n in objectives], np.int64),
-        gradient_numbers.astype(real),
+        gradient_numbers,
         value_numbers,
         np.array([compiled.samples[n].number for n in noises], np.int64),
         np.array([law.words for law in laws], np.int64),
         np.array([law.oracle for law in laws], np.bool_),
         noise_numbers,
         # Copies, since compiled code is typed by the arrays' being writable too.
-        batch.x0[chunk].astype(real),
-        batch.step_size[chunk].astype(real),
+        start,
+        step_size,
         batch.clipping_threshold[chunk].copy(),
         batch.steps[chunk].copy(),
         batch.keys()[chunk].astype(np.int64),
@@ -113,9 +115,9 @@ def _run_chunk(
         square,
         trajectories,
     ]
-    threads = min(int(numba.config.NUMBA_NUM_THREADS), len(tasks))
+    threads = min(int(getattr(numba.config, "NUMBA_NUM_THREADS")), len(tasks))
     bounds = np.linspace(0, len(tasks), min(len(tasks), 8 * threads) + 1).astype(int).tolist()
-    work = list(zip(bounds[:-1], bounds[1:], strict=True))
+    work = list(itertools.pairwise(bounds))
     run_tasks = compiled.module.run_tasks
     if threads == 1:
         for low, high in work:

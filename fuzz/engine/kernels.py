@@ -27,7 +27,8 @@ import sympy as sp
 from fuzz.engine import lanes
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, c, m, x
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.parameters import c, m
 
 _JOINT = """
 
@@ -111,7 +112,9 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
     samples = [(n.name, n.parameters, numba_kernel(n.sample, n.parameters, symbols)) for n in NOISES.values()]
     text = inspect.getsource(lanes) + _JOINT.format(dtype=dtype)
     text += _switch("gradients", "x, g, h", ["v = x[i]"], [(n, k) for n, _, k in gradients], "g[i] = {result}")
-    text += _switch("values", "x, out, h", ["v = np.float64(x[i])"], [(n, k) for n, _, k in values], "out[i] = {result}")
+    text += _switch(
+        "values", "x, out, h", ["v = np.float64(x[i])"], [(n, k) for n, _, k in values], "out[i] = {result}"
+    )
     text += _switch(
         "samples",
         "w0, w1, norm, c, h, out",

@@ -14,9 +14,23 @@ import numpy as np
 
 # What the generated module provides.
 real: Any = np.float64
-gradients: Any
-values: Any
-samples: Any
+ONLY_GENERATED = "this module runs inside the one that fuzz.engine.kernels generates from it"
+
+
+def gradients(family: int, x: Any, g: Any, h: Any, lanes: int) -> None:
+    """Fill g with the gradient at x; ``h`` holds the hoisted numbers."""
+    raise NotImplementedError(ONLY_GENERATED)
+
+
+def values(family: int, x: Any, out: Any, h: Any, lanes: int) -> None:
+    """Fill out with the value at x, in float64."""
+    raise NotImplementedError(ONLY_GENERATED)
+
+
+def samples(family: int, w0: Any, w1: Any, size: Any, c: float, h: Any, out: Any, lanes: int) -> None:
+    """Fill out with noise from the words w0 and w1; an oracle also reads gradient norms and the threshold c."""
+    raise NotImplementedError(ONLY_GENERATED)
+
 
 LANES = 128
 MASK = np.uint64(0xFFFFFFFF)

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fuzz.engine.batch import Batch
-from fuzz.engine.philox import WordStream, Words
+from fuzz.engine.philox import Words, WordStream
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, c, m, x
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.parameters import c, m
 
 BLOCK = 4096
 """Replicas at a time, which bounds the memory."""
@@ -21,22 +22,26 @@ Array = npt.NDArray[Any]
 
 def uniform(words: Words) -> Array:
     """Midpoints ``(w + 1/2) / 2^32``, exact in float64."""
-    return (words.astype(np.float64) + 0.5) * 2.0**-32
+    midpoints: Array = (words.astype(np.float64) + 0.5) * 2.0**-32
+    return midpoints
 
 
 def clip(gradient: Array, threshold: Array) -> Array:
     """``min(1, c/|g|) g`` for g of shape [d, n]; 0 at g = 0, and g itself at ``|g| = c``."""
-    return np.minimum(gradient.dtype.type(1), threshold / norm(gradient)) * gradient
+    clipped: Array = np.minimum(gradient.dtype.type(1), threshold / norm(gradient)) * gradient
+    return clipped
 
 
 def norm(vectors: Array) -> Array:
     """Euclidean norms [n] of vectors [d, n]; without squares in one dimension, where they might overflow."""
     if len(vectors) == 1:
-        return np.abs(vectors[0])
+        lengths: Array = np.abs(vectors[0])
+        return lengths
     total = vectors[0] * vectors[0]
     for row in vectors[1:]:
         total = total + row * row
-    return np.sqrt(total)
+    lengths = np.sqrt(total)
+    return lengths
 
 
 def run(batch: Batch, plan: Plan) -> Statistics:
@@ -87,7 +92,9 @@ def _run_block(
             axis = np.zeros_like(slope)
             axis[0] = 1
             unit = np.where(size > 0, slope / size, axis)
-            along = sample(uniform(w), None, size.astype(np.float64), batch.clipping_threshold[row], *noise_numbers[:, 0])
+            along = sample(
+                uniform(w), None, size.astype(np.float64), batch.clipping_threshold[row], *noise_numbers[:, 0]
+            )
             noisy = slope + along.astype(real) * unit
         elif noise.words:
             draws = [stream.draw(t * dimension + j) for j in range(dimension)]

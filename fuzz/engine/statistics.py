@@ -44,7 +44,10 @@ class Statistics:
     trajectories: Floats | None = None
 
     def standard_error(self) -> Floats:
-        """Standard error of :attr:`mean_gradient_norm`, [I, C]; NaN with fewer than two valid replicas."""
+        """Standard error of :attr:`mean_gradient_norm`, [I, C]; NaN with fewer than two valid replicas.
+
+        From sums of squares, hence no finer than about 1e-8 of the mean.
+        """
         count = self.valid.sum(1, dtype=np.float64)[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
             spread = np.maximum(self.sum_sq - count * self.mean_gradient_norm**2, 0.0) / (count - 1)

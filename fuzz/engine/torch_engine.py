@@ -1,0 +1,111 @@
+"""The independent witness: torch differentiates the *value* by autograd, so it does not share the gradient formulas.
+
+It has its own clipping and its own noise arithmetic, from the same random words. float64 on the CPU, and slow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fuzz.engine.batch import Batch
+from fuzz.engine.philox import Words, WordStream
+from fuzz.engine.printers.torch_source import torch_function
+from fuzz.engine.statistics import Gatherer, Plan, Statistics
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
+from theorems.language.parameters import c, m
+
+BLOCK = 4096
+"""Replicas at a time, which bounds the memory."""
+
+
+def run(batch: Batch, plan: Plan) -> Statistics:
+    """Run every instance; see :func:`fuzz.engine.run`.
+
+    Raises:
+        ValueError: for float32, which would make a witness of less precision than the accused.
+    """
+    if plan.dtype != "float64":
+        raise ValueError(f"the torch engine runs in float64 only, not {plan.dtype}")
+    gatherer = Gatherer(batch, plan)
+    keys = batch.keys()
+    for row in range(len(batch)):
+        for first in range(0, plan.replicas, BLOCK):
+            key = (int(keys[row, 0]), int(keys[row, 1]))
+            _run_block(batch, plan, gatherer, row, key, first, min(BLOCK, plan.replicas - first))
+    return gatherer.finish()
+
+
+def _run_block(
+    batch: Batch, plan: Plan, gatherer: Gatherer, row: int, key: tuple[int, int], first: int, count: int
+) -> None:
+    objective, noise = OBJECTIVES[batch.objectives[row]], NOISES[batch.noises[row]]
+    numbers = torch.from_numpy(batch.objective_parameters[row, : len(objective.parameters)].copy())[:, :, None]
+    noise_numbers = torch.from_numpy(batch.noise_parameters[row, : len(noise.parameters)].copy())[:, :, None]
+    value = torch_function(objective.value, (x, *objective.parameters))
+    steps, threshold = int(batch.steps[row]), torch.tensor(float(batch.clipping_threshold[row]), dtype=torch.float64)
+    step_size = float(batch.step_size[row])
+
+    stream = WordStream(key, (plan.first_replica + first + np.arange(count)).astype(np.uint32), noise.words)
+    state = torch.from_numpy(batch.x0[row].copy())[:, None].repeat(1, count)
+    total = torch.zeros(count, dtype=torch.float64)
+    valid = torch.ones(count, dtype=torch.bool)
+    norms = np.zeros((len(plan.checkpoints), count))
+    kept = max(0, min(plan.record - first, count))
+    for t in range(steps):
+        if kept and gatherer.trajectories is not None:
+            gatherer.trajectories[row, first : first + kept, t] = state[:, :kept].T.numpy()
+        position = state.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(value(position, *numbers).sum(), position)
+        length = _length(gradient)
+        valid &= torch.isfinite(state).all(0) & torch.isfinite(length)
+        total += length
+        norms[plan.checkpoints == t] = length.numpy()
+        noisy = gradient + _noise(noise, noise_numbers, stream, t, gradient, length, threshold)
+        noisy_length = _length(noisy)
+        valid &= torch.isfinite(noisy_length)
+        inside = noisy_length <= threshold
+        clipped = torch.where(inside, noisy, noisy * (threshold / torch.where(inside, 1.0, noisy_length)))
+        state = state - step_size * clipped
+    if kept and gatherer.trajectories is not None:
+        gatherer.trajectories[row, first : first + kept, steps] = state[:, :kept].T.numpy()
+    gap = value(state, *numbers).sum(0)
+    valid &= torch.isfinite(state).all(0) & torch.isfinite(gap)
+    passed = valid.numpy()
+    gatherer.add_block(row, first, (total / steps).numpy(), gap.clamp(min=0.0).numpy(), passed)
+    gatherer.add_norms(row, first, norms, passed)
+
+
+def _length(vectors: torch.Tensor) -> torch.Tensor:
+    """Euclidean norms [n] of vectors [d, n]."""
+    return vectors[0].abs() if len(vectors) == 1 else vectors.square().sum(0).sqrt()
+
+
+def _uniforms(words: list[Words]) -> torch.Tensor:
+    return (torch.from_numpy(np.stack(words).astype(np.int64)).to(torch.float64) + 0.5) / 2.0**32
+
+
+def _noise(
+    noise: Noise,
+    numbers: torch.Tensor,
+    stream: WordStream,
+    step: int,
+    gradient: torch.Tensor,
+    length: torch.Tensor,
+    threshold: torch.Tensor,
+) -> torch.Tensor:
+    """The noise of one step, [d, n]."""
+    if not noise.words:
+        return torch.zeros_like(gradient)
+    sample = torch_function(noise.sample, (U0, U1, m, c, *noise.parameters))
+    dimension = len(gradient)
+    if noise.oracle:
+        first_axis = torch.zeros_like(gradient)
+        first_axis[0] = 1.0
+        unit = torch.where(length > 0, gradient / torch.where(length > 0, length, 1.0), first_axis)
+        along: torch.Tensor = sample(_uniforms(stream.draw(step * dimension)), None, length, threshold, *numbers[:, 0])
+        return along * unit
+    draws = [stream.draw(step * dimension + j) for j in range(dimension)]
+    uniforms: list[torch.Tensor | None] = [_uniforms([w[s] for w in draws]) for s in range(noise.words)]
+    drawn: torch.Tensor = sample(*uniforms, *[None] * (2 - len(uniforms)), None, None, *numbers)
+    return drawn

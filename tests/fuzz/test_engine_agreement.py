@@ -1,0 +1,150 @@
+"""Three engines, one answer: every objective with every noise, in one and three dimensions.
+
+The reference reads the gradient formula, the compiled engine a kernel generated from it, and torch differentiates the
+value. Deterministic: the seeds are fixed, so there are no false alarms.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fuzz.engine import Batch, Instance, batch, reference, run, torch_engine
+from theorems.language.functions import NOISES, OBJECTIVES
+
+OBJECTIVE_NUMBERS: dict[str, dict[str, float]] = {
+    "quadratic": {"curvature": 1.5},
+    "huber": {"curvature": 1.5, "slope": 0.4},
+    "slope_then_bowl": {"curvature": 2.0, "slope": 0.25, "start": 0.5, "steep": 1.5},
+    "log_cosh": {"curvature": 1.5, "slope": 0.75},
+    "quartic": {"curvature": 0.5, "quartic": 0.25},
+}
+NOISE_NUMBERS: dict[str, dict[str, float]] = {
+    "none": {},
+    "two_point": {"up": 1.5, "probability": 0.125},
+    "symmetric_two_point": {"scale": 0.5},
+    "gaussian": {"scale": 0.5},
+    "student_t": {"scale": 0.5, "degrees": 2.5},
+    "skewed_exponential": {"scale": -0.5},
+    "worst_two_point": {"sigma": 0.5},
+}
+START = [0.9, -0.7, 0.1]
+
+dimensions = pytest.mark.parametrize("dimension", [1, 3])
+
+
+def all_pairs(dimension: int, steps: int = 37) -> Batch:
+    """Every objective with every noise; coordinates have numbers of their own where there are several."""
+    spread = 1.0 + 0.1 * np.arange(dimension)
+
+    def vary(numbers: dict[str, float]) -> dict[str, Any]:
+        # Probabilities stay multiples of 2^-32, and every family allows its numbers to grow together.
+        return {k: v if k == "probability" else (v * spread).tolist() for k, v in numbers.items()}
+
+    return Batch.of(
+        [
+            Instance(o, vary(OBJECTIVE_NUMBERS[o]), START[:dimension], 0.2, 0.6, steps, n, vary(NOISE_NUMBERS[n]))
+            for o, n in itertools.product(OBJECTIVES, NOISES)
+        ],
+        seed=3,
+    )
+
+
+def assert_engines_agree(one: str, other: str, what: Batch, replicas: int = 40) -> None:
+    """Same validity, and all statistics equal to 1e-12 of the scale of the problem (which is 1 here)."""
+    first, second = (run(what, replicas, backend=b, record=5, groups=4) for b in (one, other))
+    assert np.array_equal(first.valid, second.valid)
+    for name in (
+        "trajectories",
+        "average_gradient_norm",
+        "final_gap",
+        "mean_gradient_norm",
+        "sum_sq",
+        "group_means",
+    ):
+        np.testing.assert_allclose(getattr(second, name), getattr(first, name), rtol=1e-12, atol=1e-12, err_msg=name)
+    np.testing.assert_allclose(first.average_gradient_norm, second.average_gradient_norm, rtol=1e-13)
+
+
+def test_every_family_has_numbers_here() -> None:
+    assert set(OBJECTIVE_NUMBERS) == set(OBJECTIVES)
+    assert set(NOISE_NUMBERS) == set(NOISES)
+
+
+@dimensions
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_engines_agree(backend: str, dimension: int) -> None:
+    assert_engines_agree("reference", backend, all_pairs(dimension))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_engines_agree_at_kinks_at_rest_and_unclipped(backend: str) -> None:
+    """States exactly on a kink, at x = 0 and at |g| = c: where subgradients or 0/0 would show."""
+    instances = [
+        Instance("huber", {"curvature": 2.0, "slope": 0.5}, [0.25, -0.25], 0.125, 0.5, 9),
+        Instance(
+            "slope_then_bowl", {"curvature": 2.0, "slope": 0.5, "start": 0.5, "steep": 0.5}, [0.5, 0.25], 0.125, 1.0, 9
+        ),
+        Instance(
+            "slope_then_bowl", {"curvature": 2.0, "slope": 0.5, "start": 0.5, "steep": 1.5}, [1.0, 0.0], 0.125, 1.0, 9
+        ),
+        Instance("log_cosh", {"curvature": 2.0, "slope": 0.5}, [0.0, 800.0], 0.125, np.inf, 9),
+        Instance("quartic", {"curvature": 2.0, "quartic": 0.5}, [0.0, 0.0], 0.125, np.inf, 9),
+        Instance("quadratic", {"curvature": 1.0}, [3.0, 4.0], 0.125, 5.0, 9),
+    ]
+    assert_engines_agree("reference", backend, Batch.of(instances), replicas=8)
+
+
+def test_single_precision_stays_near_double() -> None:
+    """float32 on the reference and compiled engines: 1e-4 over 37 steps, smooth objectives, no oracle.
+
+    An oracle's probability is rounded to the lattice, where a last-place change of the state moves an event.
+    """
+    whole = all_pairs(3)
+    rows = [i for i, n in enumerate(whole.noises) if n != "worst_two_point"]
+    double = run(whole.take(rows), 64, backend="reference")
+    for backend in ("reference", "cpu"):
+        single = run(whole.take(rows), 64, backend=backend, dtype="float32")
+        assert single.valid.all()
+        np.testing.assert_allclose(single.average_gradient_norm, double.average_gradient_norm, rtol=1e-4)
+
+
+def test_torch_refuses_single_precision() -> None:
+    with pytest.raises(ValueError, match="float64 only, not float32"):
+        run(all_pairs(1, 2), 1, backend="torch", dtype="float32")
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Change the quadratic's formulas wherever an engine looks them up (the compiled one aside)."""
+    wrong = {**OBJECTIVES, "quadratic": replace(OBJECTIVES["quadratic"], **changes)}
+    for module in (batch, reference, torch_engine):
+        monkeypatch.setattr(module, "OBJECTIVES", wrong)
+
+
+def test_planted_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, gradient=OBJECTIVES["quadratic"].gradient * (1 + 2**-30))
+    with pytest.raises(AssertionError):
+        assert_engines_agree("reference", "torch", all_pairs(1))
+
+
+def test_planted_wrong_clipping_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator of torch's ``clip_grad_norm_``, which divides by norm + 1e-6."""
+
+    def clip(gradient: Any, threshold: Any) -> Any:
+        return np.minimum(1.0, threshold / (reference.norm(gradient) + 1e-6)) * gradient
+
+    monkeypatch.setattr(reference, "clip", clip)
+    with pytest.raises(AssertionError):
+        assert_engines_agree("reference", "torch", all_pairs(1))
+
+
+def test_planted_swapped_words_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = reference.WordStream.draw
+    monkeypatch.setattr(reference.WordStream, "draw", lambda self, index: original(self, index ^ 1))
+    first = run(all_pairs(1), 8, backend="reference")
+    monkeypatch.undo()
+    assert not np.allclose(first.average_gradient_norm, run(all_pairs(1), 8, backend="cpu").average_gradient_norm)
