@@ -115,7 +115,7 @@ def _run_chunk(
         square,
         trajectories,
     ]
-    threads = min(int(getattr(numba.config, "NUMBA_NUM_THREADS")), len(tasks))
+    threads = min(int(vars(numba.config)["NUMBA_NUM_THREADS"]), len(tasks))
     bounds = np.linspace(0, len(tasks), min(len(tasks), 8 * threads) + 1).astype(int).tolist()
     work = list(itertools.pairwise(bounds))
     run_tasks = compiled.module.run_tasks

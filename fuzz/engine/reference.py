@@ -37,11 +37,11 @@ def norm(vectors: Array) -> Array:
     if len(vectors) == 1:
         lengths: Array = np.abs(vectors[0])
         return lengths
-    total = vectors[0] * vectors[0]
+    total: Array = vectors[0] * vectors[0]
     for row in vectors[1:]:
         total = total + row * row
-    lengths = np.sqrt(total)
-    return lengths
+    np.sqrt(total, out=total)
+    return total
 
 
 def run(batch: Batch, plan: Plan) -> Statistics:
