@@ -1,0 +1,269 @@
+"""Pictures as inline SVG, readable on a light and on a dark page."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from fuzz.engine import Batch, Instance, Statistics, run
+from fuzz.engine.printers.numpy_source import numpy_function
+from fuzz.problem import Family, FiniteLaw, Problem
+from harness.report.hand_check import HandCheck
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.parameters import c, m
+
+Floats = npt.NDArray[np.float64]
+
+# These two stand for "the colour of the text" and "a faint line" until the page's style sheet decides.
+_INK, _FAINT = "#010203", "#040506"
+BLUE, RED, GREEN = "#4a80c4", "#d1495b", "#3c9d76"
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.6,
+    "grid.alpha": 0.35,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+}
+_REPLICAS, _SHOWN, _MOST_WORK = 256, 12, 4_000_000
+
+
+class Canvas:
+    """One picture being drawn: ``with Canvas("name") as axes: ...`` and then :attr:`svg`."""
+
+    def __init__(self, name: str, size: tuple[float, float] = (5.2, 3.0)) -> None:
+        self._name, self._size = name, size
+        self.svg = Markup("")
+
+    def __enter__(self) -> Any:
+        import matplotlib
+        from matplotlib.figure import Figure
+
+        self._context = matplotlib.rc_context({**_STYLE, "svg.hashsalt": self._name})
+        self._context.__enter__()
+        self._figure = Figure(figsize=self._size, layout="constrained")
+        return self._figure.add_subplot()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                buffer = io.StringIO()
+                self._figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+                self.svg = _inline(buffer.getvalue(), self._name)
+        finally:
+            self._context.__exit__(None, None, None)
+
+
+def objective_picture(problem: Problem) -> Markup:
+    """Each coordinate's profile with the start on it."""
+    canvas = Canvas("objective")
+    with canvas as axes:
+        family = OBJECTIVES[problem.objective.name]
+        value = numpy_function(family.value, (x, *family.parameters))
+        starts = [float(s) for s in problem.start]
+        reach = 1.6 * max(max(map(abs, starts)), 1e-9)
+        grid = np.linspace(-reach, reach, 401)
+        drawn = []
+        for start, numbers in zip(starts, problem.objective.coordinates, strict=True):
+            values = [float(numbers[p.name]) for p in family.parameters]
+            if (start, values) in drawn or len(drawn) == 4:
+                continue
+            drawn.append((start, values))
+            axes.plot(grid, np.broadcast_to(value(grid, *values), grid.shape), color=BLUE)
+            height = float(value(np.float64(start), *values))
+            axes.plot([start], [height], "o", color=RED, markersize=7, zorder=3)
+            axes.annotate("start", (start, height), (0, 9), textcoords="offset points", ha="center")
+        axes.set_xlabel("x" if problem.dimension == 1 else "one coordinate of x")
+        axes.set_ylabel("f(x)" if problem.dimension == 1 else "its part of f(x)")
+    return canvas.svg
+
+
+def noise_picture(problem: Problem, check: HandCheck | None) -> Markup:
+    """The law of the noise at the start: atoms with their weights, or a density."""
+    canvas = Canvas("noise")
+    with canvas as axes:
+        if check is not None:
+            along = [_project(row.noise, check) for row in check.rows]
+            weights = [float(row.probability) for row in check.rows]
+            axes.vlines(along, 0, weights, color=BLUE, linewidth=5)
+            for position, weight in zip(along, weights, strict=True):
+                axes.annotate(f"{weight:.3g}", (position, weight), (0, 4), textcoords="offset points", ha="center")
+            axes.set_ylim(0, 1.18 * max(weights))
+            span = max(map(abs, along)) * 1.25
+            axes.set_xlim(-span, span)
+            axes.set_ylabel("probability")
+        else:
+            draws = _noise_draws(problem)
+            low, high = np.quantile(draws, [0.002, 0.998])
+            axes.hist(draws, bins=80, range=(low, high), density=True, color=BLUE)
+            axes.set_ylabel("density")
+        axes.axvline(0, color=_INK, linewidth=0.9, linestyle=":")
+        axes.set_xlabel("noise" if problem.dimension == 1 else "noise along the gradient, or one coordinate of it")
+    return canvas.svg
+
+
+def clipping_picture(problem: Problem, check: HandCheck) -> Markup:
+    """Atoms of the stochastic gradient before and after clipping: the weights stay, the long one is pulled in."""
+    canvas = Canvas("clipping", (6.6, 3.4))
+    threshold = float(problem.clipping_threshold)
+    with canvas as axes:
+        before = np.array([_project(row.sample, check) for row in check.rows])
+        after = np.array([float(row.along) for row in check.rows])
+        weight = np.array([float(row.probability) for row in check.rows])
+        top = 1.3 * weight.max()
+        axes.axvspan(-threshold, threshold, color=GREEN, alpha=0.13, linewidth=0)
+        axes.text(-0.97 * threshold, 0.98 * top, "|g| ≤ c", va="top", fontsize=9, color=GREEN)
+        axes.vlines(before, 0, weight, color=BLUE, linewidth=5, alpha=0.45, label="g")
+        axes.vlines(after, 0, weight, color=BLUE, linewidth=5, label="clip(g)")
+        for start, end, height in zip(before, after, weight, strict=True):
+            axes.annotate(
+                f"{height:.3g}", (end, height), (0, 4), textcoords="offset points", ha="center", fontsize=9
+            )
+            if abs(start - end) > 1e-12:
+                axes.annotate(
+                    "", (end, 0.6 * height), (start, 0.6 * height), arrowprops={"arrowstyle": "->", "color": _INK}
+                )
+        axes.axvline(float(check.norm), color=GREEN, linewidth=1.5, linestyle="--", label="mean before = gradient")
+        axes.axvline(float(check.drift), color=RED, linewidth=1.5, linestyle="--", label="mean after clipping")
+        span = max(np.abs(before).max(), threshold) * 1.15
+        axes.set(xlim=(-span, span), ylim=(0, top), ylabel="probability", xlabel="stochastic gradient, along the gradient")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=4, columnspacing=1.2, handlelength=1.6)
+    return canvas.svg
+
+
+def trajectory_pictures(
+    problem: Problem, quantity: str, bound: float, seed: int
+) -> tuple[Markup, Markup, Statistics | None]:
+    """Sample runs, and the measured quantity against the bound over time; empty where a run is too long to draw."""
+    replicas = 1 if problem.deterministic else _REPLICAS
+    if problem.steps * problem.dimension * min(replicas, 16) > _MOST_WORK:
+        return Markup(""), Markup(""), None
+    replicas = max(1, min(replicas, _MOST_WORK // (problem.steps * problem.dimension)))
+    statistics = run_for_picture(problem, replicas, seed)
+    if statistics is None:
+        return Markup(""), Markup(""), None
+    return (
+        _runs(problem, statistics),
+        _over_time(problem, statistics, quantity, bound),
+        statistics,
+    )
+
+
+def run_for_picture(problem: Problem, replicas: int, seed: int) -> Statistics | None:
+    """A small run with recorded trajectories, or None for a law that the engines do not have."""
+    if isinstance(problem.noise, FiniteLaw):
+        return None
+    instance = Instance(
+        objective=problem.objective.name,
+        objective_parameters=_numbers(problem.objective),
+        x0=[float(s) for s in problem.start],
+        step_size=float(problem.step_size),
+        clipping_threshold=float(problem.clipping_threshold),
+        steps=problem.steps,
+        noise=problem.noise.name,
+        noise_parameters=_numbers(problem.noise),
+    )
+    batch = Batch.of([instance], seed=seed, purpose="picture")
+    return run(batch, replicas, backend="reference", record=min(replicas, _SHOWN))
+
+
+def _runs(problem: Problem, statistics: Statistics) -> Markup:
+    assert statistics.trajectories is not None
+    paths = statistics.trajectories[0]
+    canvas = Canvas("runs")
+    with canvas as axes:
+        thin = max(1, paths.shape[1] // 600)
+        times = np.arange(paths.shape[1])[::thin]
+        for path in paths:
+            shown = path[:, 0] if problem.dimension == 1 else np.linalg.norm(path, axis=1)
+            axes.plot(times, shown[::thin], color=BLUE, alpha=0.75 if len(paths) == 1 else 0.4, linewidth=1.1)
+        axes.set(xlabel="step t", ylabel="x(t)" if problem.dimension == 1 else "|x(t)|")
+        axes.axhline(0, color=_INK, linewidth=0.9, linestyle=":")
+    return canvas.svg
+
+
+def _over_time(problem: Problem, statistics: Statistics, quantity: str, bound: float) -> Markup:
+    canvas = Canvas("quantity", (6.6, 3.4))
+    with canvas as axes:
+        if quantity == "FinalGap":
+            gaps = _gaps(problem, statistics)
+            times = np.arange(gaps.shape[1])
+            axes.plot(times, gaps.mean(0), color=BLUE, label="f(x(t)) − inf f, mean of the runs drawn")
+        else:
+            times, mean = statistics.checkpoints, statistics.mean_gradient_norm[0]
+            error = np.nan_to_num(statistics.standard_error()[0])
+            axes.fill_between(times, mean - 2 * error, mean + 2 * error, color=BLUE, alpha=0.2, linewidth=0)
+            axes.plot(times, mean, color=BLUE, label="mean gradient norm at step t", marker="o" if len(times) < 3 else "")
+            if quantity == "AverageGradientNorm":
+                average = float(np.nanmean(statistics.average_gradient_norm[0]))
+                axes.axhline(average, color=GREEN, linestyle="--", label="its average over the run")
+        axes.axhline(bound, color=RED, label="claimed bound")
+        axes.set_xlabel("step t")
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+    return canvas.svg
+
+
+def _gaps(problem: Problem, statistics: Statistics) -> Floats:
+    assert statistics.trajectories is not None
+    family = OBJECTIVES[problem.objective.name]
+    value = numpy_function(family.value, (x, *family.parameters))
+    paths = statistics.trajectories[0]
+    total = np.zeros(paths.shape[:2])
+    for axis, numbers in enumerate(problem.objective.coordinates):
+        total += value(paths[:, :, axis], *(float(numbers[p.name]) for p in family.parameters))
+    return total
+
+
+def _noise_draws(problem: Problem) -> Floats:
+    assert isinstance(problem.noise, Family)
+    family = NOISES[problem.noise.name]
+    numbers = problem.noise.coordinates[0]
+    uniform = (np.random.default_rng(0).integers(0, 2**32, (2, 100_000)) + 0.5) / 2.0**32
+    draw = numpy_function(family.sample, (U0, U1, m, c, *family.parameters))
+    values = [float(numbers[p.name]) for p in family.parameters]
+    draws = draw(uniform[0], uniform[1], 1.0, float(problem.clipping_threshold), *values)
+    return np.broadcast_to(np.asarray(draws, np.float64), uniform[0].shape)
+
+
+def _numbers(family: Family) -> dict[str, list[float]]:
+    names = family.coordinates[0]
+    return {name: [float(numbers[name]) for numbers in family.coordinates] for name in names}
+
+
+def _project(vector: tuple[Any, ...], check: HandCheck) -> float:
+    return float(sum(a * b for a, b in zip(vector, check.gradient, strict=True)) / check.norm)
+
+
+def _inline(svg: str, name: str) -> Markup:
+    """The bare element: ids made unique in the page, the two stand-in colours handed to the style sheet."""
+    svg = svg[svg.index("<svg") :]
+    # Its style sheet would reach the whole page.
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
+    referenced = set(re.findall(r"#([\w.-]+)\)|href=\"#([\w.-]+)\"", svg))
+    used = {part for pair in referenced for part in pair if part}
+    svg = re.sub(r' id="([\w.-]+)"', lambda hit: f' id="{name}-{hit[1]}"' if hit[1] in used else "", svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace(_INK, "currentColor").replace(_FAINT, "var(--line)")
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg class="picture" role="img" viewBox="\1">', svg, count=1)
+    return Markup(svg)

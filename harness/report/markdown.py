@@ -1,0 +1,115 @@
+"""The same report in Markdown, for a pull request or a terminal."""
+
+from __future__ import annotations
+
+import re
+
+from harness.finding import Finding
+from harness.report import words
+from harness.report.hand_check import hand_check
+from harness.report.records import RunRecord
+from theorems.language.quantities import QUANTITIES
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
+
+
+def index_markdown(run: RunRecord) -> str:
+    """The verdict table."""
+    headline, lead = words.summary(run)
+    lines = [f"# {escape(headline)}", "", escape(lead), ""]
+    lines += table(
+        ("statement", "claim", "verdict", "proof", "search", "as expected"),
+        [
+            (
+                record.statement.name,
+                record.statement.text,
+                record.word,
+                words.proof_cell(record),
+                words.search_cell(record),
+                {True: "yes", False: "no"}.get(record.as_expected, "open"),  # type: ignore[call-overload]
+            )
+            for record in run.theorems
+        ],
+    )
+    found = [(r.statement.name, folder) for r in run.theorems for folder in r.findings]
+    if found:
+        lines += ["", "## Findings", ""]
+        lines += [f"- {escape(name)}: [the instance](findings/{folder}/finding.md)" for name, folder in found]
+    lines += [
+        "",
+        f"Budget {escape(run.budget)}, device {escape(run.device)}, seed {run.seed}, {run.seconds:.1f} s, "
+        f"{run.steps:,} steps, campaign-wide error level {run.alpha:g}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def finding_markdown(finding: Finding) -> str:
+    """One finding."""
+    problem, statement = finding.to_problem(), finding.statement
+    quantity = QUANTITIES[statement.quantity]
+    check = hand_check(problem)
+    word, why = words.confidence(finding)
+    lines = [
+        f"# {escape(statement.title or statement.name)}: {finding.verdict}",
+        "",
+        escape(words.lead(finding)),
+        "",
+        f"- Statement: {escape(statement.name)} ({escape(statement.paper)}, {escape(statement.item)}, version "
+        f"{escape(statement.version)}, {escape(statement.status)})",
+        f"- Claim: {escape(statement.text)}",
+        f"- When: {escape('; '.join(statement.when) or 'always')}",
+        "",
+        "## The instance",
+        "",
+        escape(words.instance(problem, quantity)),
+        "",
+        *table(("what", "exact value"), [*finding.values.items(), *words.instance_rows(problem, quantity)]),
+    ]
+    if check is not None:
+        rows = [
+            (
+                str(r.probability),
+                ", ".join(map(str, r.noise)),
+                ", ".join(map(str, r.sample)),
+                ", ".join(map(str, r.clipped)),
+                str(r.product),
+            )
+            for r in check.rows
+        ]
+        rows.append(("sum 1", f"mean {', '.join(map(str, check.mean))}", "", "", f"sum {check.drift}"))
+        head = ("probability", "noise", "gradient + noise", "clipped", "probability × part along the gradient")
+        lines += ["", "## Check it by hand", "", *table(head, rows), "", escape(words.hand_check(finding, check))]
+    lines += ["", "## Why each assumption holds", ""]
+    lines += [f"- {escape(c.assumption)}: {escape(c.says)}" for c in finding.certificates]
+    lines += ["", "## Claimed against observed", ""]
+    lines += table(
+        ("what", "value"),
+        [
+            ("claimed", f"{words.exact_or_decimal(finding.claimed_exact, finding.claimed)} = {finding.claimed:.8g}"),
+            ("observed", f"{words.exact_or_decimal(finding.measured_exact, finding.measured)} = {finding.measured:.8g}"),
+            ("margin", f"{finding.margin:.6g}"),
+            ("score", f"{finding.score:.6g}"),
+            ("confidence", f"{word}: {why}"),
+            *((f"engine {e.engine}", f"{e.measured:.8g}, {'agrees' if e.agrees else 'does not agree'}") for e in finding.engines),
+        ],
+    )
+    lines += ["", "## What is suspected", "", f"{escape(finding.suspected)}: {escape(finding.why)}"]
+    effort = f" {finding.effort.says}" if finding.effort else ""
+    lines += ["", "## How it was found", "", escape(finding.found_by + effort)]
+    lines += ["", "## Do it again", "", "    clipbounds replay FINDING.json", "    python replay.py", ""]
+    return "\n".join(lines)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """The lines of a table."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(escape(cell) for cell in row)} |" for row in rows),
+    ]
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is: on one line, without markup of its own."""
+    text = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

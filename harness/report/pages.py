@@ -1,0 +1,216 @@
+"""HTML pages from records: one index, one page per statement, one per finding. Every word from a record is escaped."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import sympy as sp
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.finding import Finding, Verdict
+from harness.report import words
+from harness.report.figures import clipping_picture, noise_picture, objective_picture, trajectory_pictures
+from harness.report.formula import FormulaSheet
+from harness.report.hand_check import HandCheck, hand_check
+from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
+from harness.report.standalone import standalone_script
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.quantities import QUANTITIES, Adversary, Scope
+from theorems.language.walk import parse_exact
+
+_SYMBOLS = {
+    "proved": "✓",
+    "achieved": "✓",
+    "refuted": "✗",
+    "broken_proof": "⚠",
+    "vacuous": "∅",
+    "ill_formed": "∅",
+    "no_proof": "○",
+    "not_found": "○",
+    "unknown": "?",
+}
+
+
+def index_page(run: RunRecord) -> str:
+    """The verdict table."""
+    rows = [_row(record) for record in run.theorems]
+    headline, lead = words.summary(run)
+    counted: dict[tuple[str, str], int] = {}
+    for record in run.theorems:
+        key = (kind_of(record.verdict), record.verdict)
+        counted[key] = counted.get(key, 0) + 1
+    return _render(
+        "index.html.j2",
+        title="clipbounds report",
+        run=_Shown(run, theorems=rows),
+        headline=headline,
+        lead=lead,
+        counts=[(kind, word, count) for (kind, word), count in sorted(counted.items())],
+        glossary=[(kind_of(v), v.value, meaning) for v, meaning in words.GLOSSARY.items()],
+    )
+
+
+def theorem_page(record: TheoremRecord) -> str:
+    """One statement: typeset, with assumptions, proof chain, obligations and search."""
+    obligations = record.check.obligations if record.check else ()
+    steps: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for item in record.proof:
+        own = [o for o in obligations if o.name == item.name or o.name.startswith(f"{item.name}: ")]
+        own = [o for o in own if o.kind not in ("units", "scaling", "hypotheses", "definition", "special case")]
+        taken |= {o.name for o in own}
+        steps.append({"item": item, "obligations": own, "kind": _worst(own)})
+    return _render(
+        "theorem.html.j2",
+        title=f"{record.statement.name}: {record.verdict}",
+        t=_row(record),
+        steps=steps,
+        others=[o for o in obligations if o.name not in taken],
+        unit_text=words.unit_text,
+    )
+
+
+def finding_page(finding: Finding, *, linked: bool = True) -> str:
+    """One finding, self-contained; ``linked`` adds the way back to the rest of a report."""
+    problem = finding.to_problem()
+    check = hand_check(problem)
+    script = standalone_script(finding)
+    quantity = QUANTITIES[finding.statement.quantity]
+    values = [
+        (letter, finding.values[letter.alias], number(_float(finding.values[letter.alias])))
+        for letter in finding.statement.letters
+        if letter.alias in finding.values
+    ]
+    largest = max(abs(finding.claimed), abs(finding.measured)) or 1.0
+    return _render(
+        "finding.html.j2",
+        title=f"{finding.statement.name}: {finding.verdict}",
+        finding=finding,
+        linked=linked,
+        lead=words.lead(finding),
+        bars=[round(70 * abs(v) / largest, 2) for v in (finding.claimed, finding.measured)],
+        claimed_short=words.exact_or_decimal(finding.claimed_exact, finding.claimed),
+        measured_short=words.exact_or_decimal(finding.measured_exact, finding.measured),
+        instance_words=words.instance(problem, quantity),
+        instance=words.instance_rows(problem, quantity),
+        values=values,
+        check=check,
+        threshold=problem.clipping_threshold,
+        gradient_text=vector(check.gradient) if check else "",
+        hand_words=words.hand_check(finding, check) if check else "",
+        pictures=_pictures(finding, check),
+        maximised=quantity.adversary is Adversary.MAXIMISES,
+        confidence=words.confidence(finding),
+        script=script,
+        script_lines=script.count("\n"),
+    )
+
+
+def kind_of(verdict: str) -> str:
+    """The style of a verdict or of an obligation's word."""
+    if verdict in ("holds", "fails", "disagree", "not_found", "achieved"):
+        return {"holds": "proved", "fails": "refuted", "disagree": "refuted"}.get(verdict, verdict)
+    if verdict.startswith("proved"):
+        return "proved"
+    try:
+        return Verdict.of(verdict).value
+    except ValueError:
+        return "unknown"
+
+
+def number(value: float | None) -> str:
+    """A decimal for a table."""
+    if value is None:
+        return "none"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    return f"{value:.6g}" if 1e-4 <= abs(value) < 1e7 else f"{value:.4e}"
+
+
+def short(value: sp.Expr) -> str:
+    """An exact number if it is short, else about so much."""
+    text = str(value)
+    return text if len(text) <= 14 else f"≈ {float(value):.6g}"
+
+
+def vector(entries: tuple[sp.Expr, ...]) -> str:
+    """A number, or numbers in brackets."""
+    shown = [short(e) for e in entries]
+    return shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+
+
+class _Shown:
+    """A record with a few attributes more, for a template."""
+
+    def __init__(self, record: object, **more: Any) -> None:
+        self._record, self._more = record, more
+
+    def __getattr__(self, name: str) -> Any:
+        return self._more[name] if name in self._more else getattr(self._record, name)
+
+
+def _row(record: TheoremRecord) -> _Shown:
+    return _Shown(
+        record,
+        kind=kind_of(record.verdict),
+        page=f"theorems/{record.statement.name}.html",
+        proof_words=words.proof_cell(record),
+        search_words=words.search_cell(record),
+    )
+
+
+def _worst(obligations: list[ObligationRecord]) -> str:
+    order = ("refuted", "unknown", "proved")
+    kinds = {kind_of(o.verdict) for o in obligations}
+    return next((k for k in order if k in kinds), "no_proof")
+
+
+def _pictures(finding: Finding, check: HandCheck | None) -> list[tuple[Markup, str]]:
+    problem = finding.to_problem()
+    one_step = QUANTITIES[finding.statement.quantity].scope is Scope.ONE_STEP
+    found: list[tuple[Markup, str]] = []
+    if one_step and check is not None and problem.clipping_threshold != sp.oo:
+        caption = (
+            "The stochastic gradient along the gradient, before and after clipping. Clipping pulls in the atoms beyond "
+            "the threshold; the mean moves from the gradient (green) to where the step really goes on average (red)."
+        )
+        found.append((clipping_picture(problem, check), caption))
+    if not one_step:
+        runs, over_time, _ = trajectory_pictures(problem, finding.statement.quantity, finding.claimed, finding.seed)
+        if over_time:
+            found.append((over_time, words.caption_over_time(finding)))
+        if runs:
+            found.append((runs, "The run." if problem.deterministic else "Some of the runs."))
+    objective = OBJECTIVES[problem.objective.name]
+    found.append((objective_picture(problem), f"The objective: {objective.says}."))
+    if not problem.deterministic:
+        says = NOISES[problem.noise.name].says if problem.noise.name in NOISES else "finitely many atoms"
+        found.append((noise_picture(problem, check), f"The noise at the start: {says}."))
+    return found
+
+
+def _float(text: str) -> float:
+    return float(parse_exact(text))
+
+
+def _render(template: str, **context: Any) -> str:
+    return _environment().get_template(template).render(
+        math=FormulaSheet(), kind_of=kind_of, number=number, short=short, vector=vector, **context
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["symbol"] = lambda kind: _SYMBOLS.get(kind, "○")
+    environment.globals["clip_text"] = lambda text: text if len(text) <= 120 else f"{text[:117]}..."
+    return environment

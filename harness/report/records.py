@@ -1,0 +1,127 @@
+"""What a report is made of: plain records, written as ``run.json`` and enough to render every page again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from harness.statement import Record, StatementRecord
+
+RUN_SCHEMA_VERSION = 1
+
+
+class SolverRecord(Record):
+    """One solver's answer to one query."""
+
+    outcome: str
+    seconds: float
+    reason: str
+
+
+class ObligationRecord(Record):
+    """One obligation; ``query`` is the path of its SMT-LIB text inside the report, ``model`` a countermodel."""
+
+    name: str
+    kind: str
+    verdict: str
+    solvers: dict[str, SolverRecord]
+    seconds: float
+    model: dict[str, str] | None
+    reason: str
+    statement: str
+    latex: str
+    says: str
+    query: str | None
+
+
+class CheckRecord(Record):
+    """What the prover said."""
+
+    verdict: str
+    reason: str
+    seconds: float
+    rules: tuple[str, ...]
+    cited: tuple[str, ...]
+    obligations: tuple[ObligationRecord, ...]
+
+
+class ProofItemRecord(Record):
+    """One step of a proof as its author wrote it."""
+
+    name: str
+    by: str
+    builds_on: tuple[str, ...]
+    latex: str
+    says: str
+
+
+class FuzzRecord(Record):
+    """What the search said; ``problem`` is the best one in words."""
+
+    verdict: str
+    score: float | None
+    score_lower: float | None
+    log10_e: float | None
+    problem: str
+    steps: int
+    seconds: float
+    says: str
+
+
+class TheoremRecord(Record):
+    """One statement and its fate. ``as_expected`` is None where an unknown leaves it open."""
+
+    statement: StatementRecord
+    verdict: str
+    word: str
+    as_expected: bool | None
+    remark: str
+    proof: tuple[ProofItemRecord, ...]
+    check: CheckRecord | None
+    fuzz: FuzzRecord | None
+    findings: tuple[str, ...]
+
+
+class RunRecord(Record):
+    """One run of ``clipbounds run``."""
+
+    schema_version: Literal[1]
+    budget: str
+    device: str
+    seed: int
+    alpha: float
+    seconds: float
+    check_seconds: float
+    steps: int
+    versions: dict[str, str]
+    theorems: tuple[TheoremRecord, ...]
+
+    def text(self) -> str:
+        """The content of ``run.json``."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+class ReportError(ValueError):
+    """A report folder is no good: one line saying what and where."""
+
+
+def load_run(folder: str | Path) -> RunRecord:
+    """Read ``run.json`` of a report folder.
+
+    Raises:
+        ReportError: one line, for a missing, truncated or malformed file.
+    """
+    file = Path(folder) / "run.json"
+    try:
+        return RunRecord.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReportError(f"{folder}: no report here (run.json is missing)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "?"
+        raise ReportError(f"{file}: field {where!r}: {' '.join(first['msg'].split())}") from None

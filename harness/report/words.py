@@ -1,0 +1,179 @@
+"""The sentences of a report, the same in HTML and in Markdown."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from fuzz.problem import Family, FiniteLaw, Problem
+from harness.finding import Finding, Verdict
+from harness.report.hand_check import HandCheck
+from harness.report.records import RunRecord, TheoremRecord
+from theorems.language.quantities import QUANTITIES, Adversary, Quantity, Scope
+from theorems.language.walk import show_exact
+
+GLOSSARY = {
+    Verdict.PROVED: "Every step was shown by both solvers, side conditions included, relative to the rules listed.",
+    Verdict.PROVED_BY_Z3_ALONE: "Every step was shown, but some by one solver only.",
+    Verdict.REFUTED: "The conclusion fails at a certified instance, which is shown and can be replayed.",
+    Verdict.BROKEN_PROOF: "A step of the proof has a countermodel, shown. This says nothing about the claim.",
+    Verdict.VACUOUS: "No parameters meet the hypotheses: true, and about nothing.",
+    Verdict.ILL_FORMED: "Units or scalings are broken: the claim changes with the units of measurement.",
+    Verdict.NO_PROOF: "No proof was given. If search found nothing either, this is not a proof.",
+    Verdict.UNKNOWN: "A solver gave up, or the two disagree. This never passes.",
+}
+
+_QUANTITY_WORDS = {
+    "StuckGradientNorm": "clipped SGD is stuck at a point where the gradient norm is",
+    "Drift": "the expected progress along the gradient is",
+    "StepChange": "the objective changes in one step by",
+    "AverageGradientNorm": "the gradient norm, averaged over the run, is",
+    "MinGradientNorm": "the least expected gradient norm of the run is",
+    "FinalGap": "the final gap is",
+}
+
+
+def summary(run: RunRecord) -> tuple[str, str]:
+    """A headline and a sentence for the index."""
+    total = len(run.theorems)
+    odd = [t.statement.name for t in run.theorems if t.as_expected is False]
+    open_ = [t.statement.name for t in run.theorems if t.as_expected is None]
+    what = "One statement" if total == 1 else f"{total} statements"
+    if odd:
+        return f"{what}, {len(odd)} not as expected", f"Look at {_names(odd)} first."
+    if open_:
+        return f"{what}, {len(open_)} undecided", f"A solver could not decide {_names(open_)}."
+    bare = [t for t in run.theorems if t.verdict == Verdict.NO_PROOF]
+    tail = (
+        f" {len(bare)} of them {'has' if len(bare) == 1 else 'have'} no proof: there, finding nothing is not a proof."
+        if bare
+        else ""
+    )
+    return f"{what}, all as expected", f"Every statement behaved as its author expects.{tail}"
+
+
+def lead(finding: Finding) -> str:
+    """The finding in one sentence."""
+    measured = exact_or_decimal(finding.measured_exact, finding.measured)
+    claimed = exact_or_decimal(finding.claimed_exact, finding.claimed)
+    maximised = QUANTITIES[finding.statement.quantity].adversary is Adversary.MAXIMISES
+    said = _QUANTITY_WORDS.get(finding.statement.quantity, f"{finding.statement.quantity} is")
+    if finding.verdict == "achieved":
+        return f"At the instance below {said} {measured}; the claim asks for {claimed}, which is met."
+    side = "at most" if maximised else "at least"
+    return f"At the instance below {said} {measured}, but the claim allows {side} {claimed}{_percent(finding)}."
+
+
+def _percent(finding: Finding) -> str:
+    if finding.claimed <= 0 or finding.measured <= 0:
+        return ""
+    change = 100 * abs(finding.measured / finding.claimed - 1)
+    more = "more" if finding.measured > finding.claimed else "less"
+    return f": {change:.3g}% {more} than allowed" if change >= 0.01 else ""
+
+
+def instance(problem: Problem, quantity: Quantity) -> str:
+    """The problem in one sentence."""
+    axes = "one dimension" if problem.dimension == 1 else f"{problem.dimension} dimensions"
+    name = problem.objective.name.replace("_", " ")
+    if isinstance(problem.noise, FiniteLaw):
+        noise = f"a noise of {len(problem.noise.atoms)} atoms"
+    else:
+        noise = "exact gradients" if problem.deterministic else f"{problem.noise.name.replace('_', ' ')} noise"
+    what = "One point" if quantity.scope is Scope.ONE_STEP else f"A run of {problem.steps:,} steps"
+    return f"{what} of a {name} objective in {axes}, with {noise}. All numbers are exact."
+
+
+def instance_rows(problem: Problem, quantity: Quantity) -> list[tuple[str, str]]:
+    """Names and exact numbers of a problem, those that the quantity does not use left out."""
+    rows = [("objective", f"{problem.objective.name}: {_coordinates(problem.objective)}")]
+    if isinstance(problem.noise, FiniteLaw):
+        atoms = "; ".join(f"{_vector(v)} with probability {show_exact(p)}" for p, v in problem.noise.atoms)
+        rows.append(("noise", atoms))
+    elif not problem.deterministic:
+        rows.append(("noise", f"{problem.noise.name}: {_coordinates(problem.noise)}"))
+    rows += [("start", _vector(problem.start)), ("clipping threshold", show_exact(problem.clipping_threshold))]
+    if quantity.name not in ("Drift", "StuckGradientNorm"):
+        rows.append(("step size", show_exact(problem.step_size)))
+    if quantity.scope is Scope.TRAJECTORY:
+        rows.append(("steps", str(problem.steps)))
+    return rows
+
+
+def hand_check(finding: Finding, check: HandCheck) -> str:
+    """What the table of atoms shows."""
+    spread = f"The noise has mean {_vector(check.mean)} and variance {_short(check.variance)}."
+    if finding.statement.quantity == "StuckGradientNorm":
+        verb = "is zero" if check.drift == 0 else f"is {_short(check.drift)}, not above zero"
+        return f"{spread} The weighted sum {verb}: on average the step makes no progress, though the gradient is not zero."
+    if finding.statement.quantity == "Drift":
+        return f"{spread} The weighted sum is the drift, {_short(check.drift)}."
+    return f"{spread} At the start the expected progress along the gradient is {_short(check.drift)}."
+
+
+def confidence(finding: Finding) -> tuple[str, str]:
+    """A short word and what it means."""
+    if finding.exact is not None:
+        return "exact", f"{finding.exact.method}: no statistical error"
+    if finding.log10_e is None:
+        return "none", "no evidence value was computed"
+    needed = "" if finding.log10_threshold is None else f"; 10^{finding.log10_threshold:.2f} was needed"
+    return (
+        f"e = 10^{finding.log10_e:.2f}",
+        f"on fresh seeds{needed} (look {finding.looks} of the campaign). The chance that this run refutes any true "
+        f"statement is at most {finding.alpha:g}.",
+    )
+
+
+def caption_over_time(finding: Finding) -> str:
+    """Below the picture of the quantity over time."""
+    if finding.statement.quantity == "FinalGap":
+        return "The gap over time; the claim is about its last value (red: the claimed bound)."
+    return "The mean gradient norm over time, with two standard errors, against the claimed bound (red)."
+
+
+def proof_cell(record: TheoremRecord) -> str:
+    """The cell of the verdict table about proof."""
+    if record.check is None:
+        return "not checked"
+    queries = [o for o in record.check.obligations if o.solvers]
+    return f"{record.check.verdict}, {len(queries)} queries, {record.check.seconds:.1f} s"
+
+
+def search_cell(record: TheoremRecord) -> str:
+    """The cell of the verdict table about search."""
+    if record.fuzz is None:
+        return "not needed" if record.check else "not searched"
+    best = "" if record.fuzz.score is None else f", best score {record.fuzz.score:.4f}"
+    evidence = "" if record.fuzz.log10_e is None else f", e = 10^{record.fuzz.log10_e:.1f}"
+    return f"{record.fuzz.verdict}{best}{evidence}"
+
+
+def exact_or_decimal(exact: str | None, value: float) -> str:
+    """The exact text where it is short."""
+    return exact if exact is not None and len(exact) <= 14 else f"{value:.6g}"
+
+
+def unit_text(unit: tuple[str, str]) -> str:
+    """``F^a X^b`` for a reader."""
+    parts = [name if power == "1" else f"{name}^{power}" for name, power in zip("FX", unit, strict=True) if power != "0"]
+    return " ".join(parts) or "1"
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
+
+
+def _coordinates(family: Family) -> str:
+    shown = [", ".join(f"{k} = {show_exact(v)}" for k, v in sorted(c.items())) for c in family.coordinates]
+    return shown[0] if len(set(shown)) == 1 else "; ".join(shown)
+
+
+def _vector(entries: tuple[sp.Expr, ...]) -> str:
+    shown = [str(e) for e in entries]
+    return shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+
+
+def _short(value: sp.Expr) -> str:
+    text = str(value)
+    return text if len(text) <= 14 else f"about {float(value):.8g}"
