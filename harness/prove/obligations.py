@@ -155,16 +155,14 @@ def _attains(theorem: Theorem, witness: Witness) -> Iterator[Obligation]:
     numbers = {s: sp.sympify(witness.objective_parameters[s.name]) for s in objective.parameters}
     x = next(s for s in objective.gradient.free_symbols if s not in objective.parameters)
     gradient = objective.gradient.xreplace({x: witness.start}).xreplace(numbers)
-    law = {s: Parameter(f"{s.name} of the noise", letters.c.unit, Domain.REAL) for s in noise.parameters}
-    defined = tuple(
-        sp.Eq(law[s], sp.sympify(witness.noise_parameters[s.name]), evaluate=False) for s in noise.parameters
-    )
-    atoms = [(p.xreplace(law), v.xreplace(law)) for p, v in (noise.atoms or ())]
+    law = {s: sp.sympify(witness.noise_parameters[s.name]) for s in noise.parameters}
+    raw = [(p.xreplace(law), v.xreplace(law)) for p, v in (noise.atoms or ())]
+    # Cancelling removes poles; "its numbers are defined" speaks of the formulas as they stand in functions.py.
+    atoms = [(_cancelled(p), _cancelled(v)) for p, v in raw]
     facts = (
         *theorem.when,
         *(sp.Eq(s, d, evaluate=False) for s, d in theorem.where.items()),
         *witness.when,
-        *defined,
     )
     c, bound = letters.c, theorem.claim.bound
     drift = sum((p * sp.Max(-c, sp.Min(c, gradient + v)) for p, v in atoms), sp.Integer(0))
@@ -174,7 +172,7 @@ def _attains(theorem: Theorem, witness: Witness) -> Iterator[Obligation]:
             "its numbers are defined",
             And(*(d for value in witness.noise_parameters.values() for d in definedness(value))),
         ),
-        ("weights", And(*(sp.Ge(p, 0) for p, _ in atoms), *(d for p, v in atoms for d in definedness(v)))),
+        ("weights", And(*(sp.Ge(p, 0) for p, _ in atoms))),
         ("the weights sum to one", sp.Eq(sp.expand(sum(p for p, _ in atoms)), 1)),
         ("mean zero", sp.Eq(sum(p * v for p, v in atoms), 0)),
         ("variance", sp.Le(sum(p * v**2 for p, v in atoms), variance)),
@@ -192,6 +190,10 @@ def _attains(theorem: Theorem, witness: Witness) -> Iterator[Obligation]:
             continue
         name = f"witness {witness.name}: {title}"
         yield Obligation(name, "witness", Query(name, facts, goal, meaning=title))
+
+
+def _cancelled(expression: sp.Expr) -> sp.Expr:
+    return expression if expression.has(sp.Piecewise) else sp.cancel(sp.together(expression))
 
 
 def _random_value(symbol: sp.Symbol, generator: random.Random) -> sp.Rational:

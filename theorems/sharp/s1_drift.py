@@ -1,4 +1,4 @@
-"""S1, the exact worst-case drift of one noisy clipped step.
+"""S1, the exact worst-case drift of one noisy clipped step, and its linear part, which bounds every drift.
 
 Setting: any dimension, ``E g = m u`` with ``|u| = 1``, ``E|g - m u|^2 <= sigma^2``, threshold c.
 With ``s = sqrt(sigma^2 + (c - m)^2)`` and ``n = m + c``:
@@ -15,10 +15,12 @@ from theorems.language import (
     GRADIENT,
     BoundedVariance,
     Case,
+    Cite,
     Domain,
     Drift,
     Exactly,
     ExpectedQuadratic,
+    Floor,
     Implies,
     Instance,
     Parameter,
@@ -35,6 +37,7 @@ from theorems.language import (
     sigma,
     sqrt,
 )
+from theorems.language import sample_p as p
 from theorems.language import sample_rho as rho
 from theorems.language import sample_w as w
 
@@ -50,6 +53,51 @@ first = (m + c - s) / 2
 second = c * (n**2 - sigma**2) / (n**2 + sigma**2)
 worst = Piecewise((first, s <= 2 * c), (second, True))
 
+inside = Step(
+    "inside", gives=Implies(rho <= c, Eq(p, w)), from_=["clip"], says="A sample within the threshold is not clipped."
+)
+sides = Step("sides", gives=(rho >= w) & (rho >= -w), from_=["clip"], says="A component is no longer than the sample.")
+
+linear = Theorem(
+    name="S1_linear",
+    title="Linear lower bound on the drift",
+    source=Source("clipbounds theory", "S1, first case", status="derived"),
+    given=[BoundedVariance(sigma)],
+    where={s: sqrt(sigma**2 + (c - m) ** 2)},
+    when=[],
+    claim=Floor(Drift, first),
+    proof=[
+        Step("clip", by=PointwiseClip()),
+        inside,
+        sides,
+        Step("square", gives=(w - c + t) ** 2 >= 0),
+        Step("end", gives=Implies(rho >= c, (rho + c + t) ** 2 >= 8 * t * c)),
+        Step(
+            "scaled",
+            gives=Implies(
+                rho >= c,
+                (rho + w) * (rho - c - t) ** 2 + (rho - w) * ((rho + c + t) ** 2 - 8 * t * c) >= 0,
+            ),
+            from_=["sides", "end"],
+            says="Linear in the cosine w/rho, and non-negative at both ends.",
+        ),
+        Split(
+            "certificate",
+            gives=near.pointwise,
+            cases=[Case(rho <= c, ["inside", "square"]), Case(rho > c, ["clip", "scaled"])],
+            says="The dual certificate, for every t > 0.",
+        ),
+        Step("mean", by=near, from_=["certificate"]),
+        Step("at_s", by=Instance(t, s, Ne(s, 0)), from_=["mean"]),
+        Step("at_gap", by=Instance(t, 2 * (c - Drift), Drift < c), from_=["mean"], says="For s = 0 take t small."),
+        Split(
+            "claim",
+            gives=Drift >= first,
+            cases=[Case(Ne(s, 0), ["at_s", "s"]), Case(Eq(s, 0), ["at_gap", "s"])],
+        ),
+    ],
+)
+
 drift = Theorem(
     name="S1",
     title="Exact worst-case drift of one clipped step",
@@ -59,81 +107,60 @@ drift = Theorem(
     when=[],
     claim=Exactly(Drift, worst),
     proof=[
+        Cite("first", linear, says="The first formula is a lower bound everywhere."),
         Step("clip", by=PointwiseClip()),
-        Step("sides", gives=(rho >= w) & (rho >= -w), from_=["clip"], says="A component is no longer than the sample."),
-        Step("near_end", gives=Implies(rho >= c, (rho + c + t) ** 2 >= 8 * t * c)),
+        inside,
+        sides,
+        Step("end", gives=Implies(rho >= c, (rho + y) ** 2 >= (y + c) ** 2)),
         Step(
-            "near_scaled",
-            gives=Implies(
-                rho >= c,
-                (rho + w) * (rho - c - t) ** 2 + (rho - w) * ((rho + c + t) ** 2 - 8 * t * c) >= 0,
-            ),
-            from_=["sides", "near_end"],
-            says="Linear in the cosine w/rho, and non-negative at both ends.",
-        ),
-        Split(
-            "near",
-            gives=near.pointwise,
-            cases=[Case(rho <= c, ["clip"]), Case(rho > c, ["clip", "near_scaled"])],
-            from_=["clip"],
-            says="Certificate of the first family.",
-        ),
-        Step("near_mean", by=near, from_=["near"]),
-        Step("far_end", gives=Implies(rho >= c, (rho + y) ** 2 >= (y + c) ** 2)),
-        Step(
-            "far_scaled",
+            "scaled",
             gives=Implies(
                 rho >= c,
                 (rho + w) * (rho - y) ** 2 + (rho - w) * ((rho + y) ** 2 - (y + c) ** 2) >= 0,
             ),
-            from_=["sides", "far_end"],
+            from_=["sides", "end"],
+            says="Linear in the cosine w/rho, and non-negative at both ends.",
         ),
         Step(
-            "far_inside",
+            "product",
             gives=Implies((y >= 3 * c) & (w >= -c), (w + c) * (2 * c * (w + c) + (y + c) * (y - 3 * c)) >= 0),
         ),
         Split(
-            "far",
+            "certificate",
             gives=far.pointwise,
-            cases=[Case(rho <= c, ["clip", "sides", "far_inside"]), Case(rho > c, ["clip", "far_scaled"])],
-            says="Certificate of the second family.",
+            cases=[Case(rho <= c, ["inside", "clip", "sides", "product"]), Case(rho > c, ["clip", "scaled"])],
+            says="The dual certificate, for every y >= 3c.",
         ),
-        Step("far_mean", by=far, from_=["far"]),
-        Step("near_at_s", by=Instance(t, s, Ne(s, 0)), from_=["near_mean"]),
-        Step(
-            "near_at_gap",
-            by=Instance(t, 2 * (c - Drift), Drift < c),
-            from_=["near_mean"],
-            says="For s = 0 every small t is used at once.",
-        ),
-        Split(
-            "first",
-            gives=Drift >= first,
-            cases=[Case(Ne(s, 0), ["near_at_s", "s"]), Case(Eq(s, 0), ["near_at_gap", "s"])],
-            says="The first formula is a lower bound everywhere.",
-        ),
-        Step("far_at", by=Instance(y, m + sigma**2 / n), from_=["far_mean"]),
+        Step("mean", by=far, from_=["certificate"]),
+        Step("at_y", by=Instance(y, m + sigma**2 / n), from_=["mean"]),
         Step("long", gives=Implies(s >= 2 * c, m + sigma**2 / n >= 3 * c), from_=["s"]),
-        Step("second", gives=Implies(s >= 2 * c, Drift >= second), from_=["far_at", "long"]),
+        Step("second", gives=Implies(s >= 2 * c, Drift >= second), from_=["at_y", "long"]),
         Split(
             "claim",
             gives=Drift >= worst,
-            cases=[Case(s <= 2 * c, ["first"]), Case(s > 2 * c, ["second"])],
+            cases=[Case(s <= 2 * c, ["first", "s"]), Case(s > 2 * c, ["second"])],
         ),
     ],
     witness=[
         Witness(
-            "two points",
+            "two points, near",
             objective="quadratic",
             objective_parameters={"curvature": Rational(1)},
             noise="two_point",
-            noise_parameters={
-                "up": Piecewise((c + s - m, s <= 2 * c), (sigma**2 / n, True)),
-                "probability": Piecewise(((m - c + s) / (2 * s), s <= 2 * c), (n**2 / (n**2 + sigma**2), True)),
-            },
+            noise_parameters={"up": c + s - m, "probability": (m - c + s) / (2 * s)},
             start=m,
-            when=(sigma > 0,),
-            says="Two atoms along the gradient.",
+            when=(sigma > 0, s <= 2 * c),
+            says="Samples c + s and c - s along the gradient.",
+        ),
+        Witness(
+            "two points, far",
+            objective="quadratic",
+            objective_parameters={"curvature": Rational(1)},
+            noise="two_point",
+            noise_parameters={"up": sigma**2 / n, "probability": n**2 / (n**2 + sigma**2)},
+            start=m,
+            when=(sigma > 0, s > 2 * c),
+            says="Samples -c and m + sigma^2/n along the gradient.",
         ),
         Witness(
             "no noise",

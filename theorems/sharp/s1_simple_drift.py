@@ -7,21 +7,20 @@ Always ``E<u, clip_c(g)> >= c (m - b)/(m + c)`` with ``b = sigma^2/(4c)``. In on
 from theorems.language import (
     GRADIENT,
     BoundedVariance,
-    Case,
     Cite,
     Domain,
     Drift,
     Floor,
     Parameter,
     Source,
-    Split,
+    Step,
     Theorem,
     c,
     m,
     sigma,
     sqrt,
 )
-from theorems.sharp.s1_drift import drift
+from theorems.sharp.s1_drift import linear
 
 s = Parameter("s", GRADIENT, Domain.NONNEGATIVE, "spread of the noise seen from the threshold")
 b = Parameter("b", GRADIENT, Domain.NONNEGATIVE, "bias of the simple bound")
@@ -35,11 +34,8 @@ simple_drift = Theorem(
     when=[],
     claim=Floor(Drift, c * (m - b) / (m + c)),
     proof=[
-        Cite("drift", drift),
-        Split(
-            "square",
-            gives=Drift >= c * (m - b) / (m + c),
-            cases=[Case(s <= 2 * c, ["drift", "s", "b"]), Case(s > 2 * c, ["drift", "s", "b"])],
-        ),
+        Cite("linear", linear),
+        Step("square", gives=(m + c - s) ** 2 >= 0, says="Read with s^2 = (m + c)^2 - 4 c m + sigma^2."),
+        Step("claim", gives=Drift >= c * (m - b) / (m + c), from_=["linear", "square", "s", "b"]),
     ],
 )

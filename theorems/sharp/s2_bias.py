@@ -25,7 +25,7 @@ from theorems.language import (
     m,
     sigma,
 )
-from theorems.sharp.s1_drift import drift
+from theorems.sharp.s1_drift import drift, linear
 
 bias = Piecewise((sigma**2 / (4 * c), sigma <= 2 * c), (sigma - c, True))
 
@@ -38,11 +38,13 @@ exact_bias = Theorem(
     claim=Exactly(StuckGradientNorm, bias),
     proof=[
         Step("stuck", by=StuckPoint()),
+        Cite("linear", linear, {m: StuckGradientNorm}, says="S1 at the stuck point, first formula."),
         Cite("drift", drift, {m: StuckGradientNorm}, says="S1 at the stuck point."),
+        Step("light", gives=StuckGradientNorm <= sigma**2 / (4 * c), from_=["stuck", "linear"]),
         Split(
             "solve",
             gives=StuckGradientNorm <= bias,
-            cases=[Case(sigma <= 2 * c, ["stuck", "drift"]), Case(sigma > 2 * c, ["stuck", "drift"])],
+            cases=[Case(sigma <= 2 * c, ["light"]), Case(sigma > 2 * c, ["stuck", "drift"])],
         ),
     ],
     witness=[

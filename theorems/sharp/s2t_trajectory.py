@@ -15,6 +15,8 @@ from theorems.language import (
     Cite,
     Domain,
     Drift,
+    Eq,
+    Implies,
     L,
     Lower,
     MinGradientNorm,
@@ -40,6 +42,7 @@ from theorems.sharp.s2_bias import bias
 s = Parameter("s", GRADIENT, Domain.NONNEGATIVE, "spread of the noise seen from the threshold")
 B = Parameter("B", GRADIENT, Domain.NONNEGATIVE, "the exact bias of S2")
 k = Parameter("k", ONE, Domain.POSITIVE, "slope of the drift at the bias")
+light = sigma <= 2 * c
 
 trajectory = Theorem(
     name="S2_T",
@@ -55,12 +58,21 @@ trajectory = Theorem(
     claim=Lower(MinGradientNorm, B),
     proof=[
         Cite("worst", drift, attained=True, says="The witness's noise has S1's drift at every point."),
+        Step("level", gives=Implies(light, Eq(4 * c * B, sigma**2)), from_=["B"]),
+        Step("slope", gives=Implies(light, Eq(k * (c + B), c) & (k <= 1)), from_=["B", "k"]),
+        Step("gap", gives=Implies(light, k * (1 - k) * (m - B) ** 2 >= 0), from_=["slope"]),
+        Step(
+            "square",
+            gives=Implies(light, s**2 >= (m + c - 2 * k * (m - B)) ** 2),
+            from_=["s", "level", "slope", "gap"],
+            says="The difference is four times the gap.",
+        ),
         Split(
             "tangent",
             gives=Drift <= k * (m - B),
             cases=[
-                Case((sigma <= 2 * c) & (s <= 2 * c), ["worst", "s", "B", "k"]),
-                Case((sigma <= 2 * c) & (s > 2 * c), ["worst", "s", "B", "k"]),
+                Case(light & (s <= 2 * c), ["worst", "s", "square"]),
+                Case(light & (s > 2 * c), ["worst", "s", "B", "k"]),
                 Case((sigma > 2 * c) & (s <= 2 * c), ["worst", "s", "B", "k"]),
                 Case((sigma > 2 * c) & (s > 2 * c), ["worst", "s", "B", "k"]),
             ],

@@ -18,6 +18,7 @@ from theorems.language import (
     Case,
     Cite,
     ClipMoments,
+    ClipSecondMoment,
     Domain,
     Drift,
     Jensen,
@@ -64,9 +65,14 @@ small_threshold = Theorem(
             says="The worst drift lies above a line.",
         ),
         Step(
+            "growth",
+            gives=(L0 + L1 * m) * ClipSecondMoment <= (L0 + L1 * m) * c**2,
+            from_=["moments"],
+        ),
+        Step(
             "step",
             gives=StepChange <= -eta * c * r * m + eta * c * (k * (sigma - c) + eta * L0 * c / 2),
-            from_=["lemma", "moments", "tangent", "r"],
+            from_=["lemma", "growth", "tangent", "r"],
         ),
         Step(
             "sum",
