@@ -50,7 +50,8 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
     print(f"{len(os.sched_getaffinity(0))} cores; million steps per second")
     print(
-        f"{'objective':10} {'noise':20} {'d':>3} {'reference':>10} {'cpu f64':>10} {'ratio':>6} {'cpu f32':>10} {'ratio':>6}"
+        f"{'objective':10} {'noise':20} {'d':>3} {'reference':>10} "
+        f"{'cpu f64':>10} {'ratio':>6} {'cpu f32':>10} {'ratio':>6}"
     )
     for objective, noise, d in CASES:
         batch = Batch.of(

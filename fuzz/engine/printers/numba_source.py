@@ -1,4 +1,7 @@
-"""SymPy to scalar source inside a loop over lanes, which Numba compiles and LLVM vectorises."""
+"""SymPy to scalar source inside a loop over lanes, which Numba compiles and LLVM vectorises.
+
+The functions are those of ``vmath.py``, which is joined with what is printed here.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ import sympy as sp
 from fuzz.engine.printers.source import SourcePrinter, Target
 
 _FUNCTIONS = {
-    "exp": "math.exp",
-    "log": "math.log",
-    "tanh": "math.tanh",
-    "cos": "math.cos",
-    "sin": "math.sin",
-    "sqrt": "math.sqrt",
+    "exp": "vexp",
+    "log": "vlog",
+    "tanh": "vtanh",
+    "cos": "vcos",
+    "sin": "vsin",
+    "sqrt": "np.sqrt",
     "abs": "abs",
-    "floor": "math.floor",
-    "power": "math.pow",
+    "floor": "np.floor",
+    "power": "vpower",
     "minimum": "min",
     "maximum": "max",
 }

@@ -102,6 +102,8 @@ class SourcePrinter:
         return name
 
     def _number(self, node: sp.Expr) -> str:
+        if not (node.is_real and node.is_finite):
+            raise UnprintableError(f"cannot print the number {node}")
         value = float(sp.N(node, 40))
         return self.target.number.format(value=repr(value))
 
@@ -116,8 +118,6 @@ class SourcePrinter:
                 raise UnprintableError(f"no name is given for the symbol {node}")
             return self.names[node]
         if isinstance(node, sp.Expr) and node.is_number:
-            if not node.is_finite:
-                raise UnprintableError(f"cannot print the number {node}")
             return self._number(node)
         if isinstance(node, sp.Add):
             return self._add(node)

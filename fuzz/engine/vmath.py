@@ -1,0 +1,148 @@
+"""Elementary functions without branches or table look-ups, which LLVM vectorises.
+
+The text is joined with that of ``lanes.py`` and compiled. PyPI's Numba has no vector math library, and one call of libm in a loop stops its vectorisation. Polynomials and
+reductions are those of fdlibm (Sun Microsystems, 1993; freely usable) for log, sin and cos, and a Taylor series for
+exp. Tests bound the errors against 40 digits: exp and log within 1 ulp, tanh within 3 ulp, cos and sin within 2e-16
+absolute for |x| <= 1e5, power within 2 + 2 |y log x| ulp. Special values (0, infinities, NaN) are those of libm.
+float64 inside, whatever is passed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LOG2_E = 1.4426950408889634
+# ln 2 in two parts: the first has 21 trailing zero bits, so that its product with an exponent is exact.
+LN2_HIGH = 6.93147180369123816490e-01
+LN2_LOW = 1.90821492927058770002e-10
+# Adding and subtracting 1.5 * 2^52 rounds to an integer, whose bits are then those of the sum.
+ROUNDER = 6755399441055744.0
+ROUNDER_BITS = np.int64(0x4338000000000000)
+EXPONENT_BIAS = np.int64(1023)
+MANTISSA_BITS = np.int64(52)
+ONE_BIT = np.int64(1)
+HALF_ROOT_BITS = np.int64(0x3FE6A09E667F3BCD)
+SMALLEST_NORMAL = 2.2250738585072014e-308
+# pi/2 in three parts of 33 bits.
+TWO_OVER_PI = 0.6366197723675814
+PIO2_1 = 1.57079632673412561417e00
+PIO2_2 = 6.07710050630396597660e-11
+PIO2_3 = 2.02226624879595063154e-21
+
+
+def expm1_reduced(r: Any) -> Any:
+    """``e^r - 1`` for ``|r| <= ln(2)/2``: Taylor's series to degree 13, remainder below 5e-18 relative."""
+    tail = 1.0 / 6227020800.0
+    tail = tail * r + 1.0 / 479001600.0
+    tail = tail * r + 1.0 / 39916800.0
+    tail = tail * r + 1.0 / 3628800.0
+    tail = tail * r + 1.0 / 362880.0
+    tail = tail * r + 1.0 / 40320.0
+    tail = tail * r + 1.0 / 5040.0
+    tail = tail * r + 1.0 / 720.0
+    tail = tail * r + 1.0 / 120.0
+    tail = tail * r + 1.0 / 24.0
+    tail = tail * r + 1.0 / 6.0
+    tail = tail * r + 0.5
+    return r + r * r * tail
+
+
+def power_of_two(k: Any) -> Any:
+    """``2^k`` for an int64 k in [-1022, 1023]."""
+    return np.int64((np.int64(k) + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float64)
+
+
+def vexp(v: Any) -> Any:
+    """``e^v``; 0 and inf where it under- and overflows."""
+    x = np.float64(v)
+    inside = min(max(x, -1000.0), 1000.0)
+    shifted = inside * LOG2_E + ROUNDER
+    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
+    whole = shifted - ROUNDER
+    r = (inside - whole * LN2_HIGH) - whole * LN2_LOW
+    # In two factors, since 2^k alone may be out of range where e^x is not.
+    half = k >> ONE_BIT
+    result = (1.0 + expm1_reduced(r)) * power_of_two(half) * power_of_two(k - half)
+    return x if x != x else result
+
+
+def vlog(v: Any) -> Any:
+    """``log v``; -inf at 0, NaN below."""
+    x = np.float64(v)
+    small = x < SMALLEST_NORMAL
+    scaled = x * 18014398509481984.0 if small else x
+    bits = np.float64(scaled).view(np.int64)
+    k = (bits - HALF_ROOT_BITS) >> MANTISSA_BITS
+    f = np.int64(bits - (k << MANTISSA_BITS)).view(np.float64) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    series = 1.479819860511658591e-01
+    series = series * z + 1.531383769920937332e-01
+    series = series * z + 1.818357216161805012e-01
+    series = series * z + 2.222219843214978396e-01
+    series = series * z + 2.857142874366239149e-01
+    series = series * z + 3.999999999940941908e-01
+    series = series * z + 6.666666666666735130e-01
+    half_square = 0.5 * f * f
+    whole = np.float64(k) - (54.0 if small else 0.0)
+    result: Any = whole * LN2_HIGH - ((half_square - (s * (half_square + z * series) + whole * LN2_LOW)) - f)
+    result = result if x > 0.0 else (-np.inf if x == 0.0 else np.nan)
+    return result if x < np.inf else x
+
+
+def vtanh(v: Any) -> Any:
+    """``tanh v``, by ``-t / (2 + t)`` with ``t = e^(-2|v|) - 1``."""
+    x = np.float64(v)
+    y = -2.0 * min(abs(x), 20.0)
+    shifted = y * LOG2_E + ROUNDER
+    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
+    whole = shifted - ROUNDER
+    r = (y - whole * LN2_HIGH) - whole * LN2_LOW
+    scale = power_of_two(k)
+    t = expm1_reduced(r) * scale + (scale - 1.0)
+    size = -t / (2.0 + t)
+    result = -size if x < 0.0 else size
+    return x if x != x or x == 0.0 else result
+
+
+def quarter_turns(x: Any, turns: Any) -> Any:
+    """``cos(x - turns * pi/2)``, for turns 0 or 1: cosine or sine."""
+    shifted = x * TWO_OVER_PI + ROUNDER
+    quadrant = np.float64(shifted).view(np.int64) - ROUNDER_BITS
+    whole = shifted - ROUNDER
+    r = ((x - whole * PIO2_1) - whole * PIO2_2) - whole * PIO2_3
+    z = r * r
+    cosine = -1.13596475577881948265e-11
+    cosine = cosine * z + 2.08757232129817482790e-09
+    cosine = cosine * z - 2.75573143513906633035e-07
+    cosine = cosine * z + 2.48015872894767294178e-05
+    cosine = cosine * z - 1.38888888888741095749e-03
+    cosine = cosine * z + 4.16666666666666019037e-02
+    cosine = 1.0 - (0.5 * z - z * z * cosine)
+    sine = 1.58969099521155010221e-10
+    sine = sine * z - 2.50507602534068634195e-08
+    sine = sine * z + 2.75573137070700676789e-06
+    sine = sine * z - 1.98412698298579493134e-04
+    sine = sine * z + 8.33333333332248946124e-03
+    sine = sine * z - 1.66666666666666324348e-01
+    sine = r + r * z * sine
+    place = quadrant - np.int64(turns)
+    size = cosine if (place & np.int64(1)) == np.int64(0) else -sine
+    return size if (place & np.int64(2)) == np.int64(0) else -size
+
+
+def vcos(v: Any) -> Any:
+    """``cos v`` for ``|v| <= 1e5``."""
+    return quarter_turns(np.float64(v), 0)
+
+
+def vsin(v: Any) -> Any:
+    """``sin v`` for ``|v| <= 1e5``."""
+    return quarter_turns(np.float64(v), 1)
+
+
+def vpower(v: Any, exponent: Any) -> Any:
+    """``v^exponent`` for ``v > 0``."""
+    return vexp(np.float64(exponent) * vlog(v))

@@ -1,0 +1,103 @@
+"""The printers: the same numbers on every target, a refusal of what they do not know; and the cache of kernels."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+from fuzz.engine import kernels, vmath
+from fuzz.engine.printers.numba_source import numba_kernel
+from fuzz.engine.printers.numpy_source import numpy_function
+from fuzz.engine.printers.source import UnprintableError
+from fuzz.engine.printers.torch_source import torch_function
+
+a, b, v = sp.symbols("a b v", real=True)
+
+FORMULAS = [
+    a * v**2 / 2 + v / 3 - a / b,
+    sp.Max(-a, sp.Min(a, b * v)) - sp.Min(v, 0, b),
+    sp.Piecewise((a, v < 0), (b, sp.And(v >= 1, v < 2)), (v, True)),
+    sp.exp(-2 * sp.Abs(v)) + sp.log(1 + v**2) - sp.log(2) + sp.tanh(a * v),
+    sp.sqrt(a) / sp.sqrt(b) * sp.cos(2 * sp.pi * v) + sp.sin(v),
+    (1 + v**2) ** (-2 / b) + sp.floor(3 * v) - 1 / (a * b) ** 2,
+    (a - b) * v + (a - b) * v**3,
+    sp.Integer(3) / 7 + sp.sqrt(2),
+]
+POINTS = np.array([-2.5, -1.0, -0.0, 0.3, 1.0, 1.75, 4.0])
+
+
+def compiled_text(formula: sp.Expr) -> Any:
+    """The Numba source, run as plain Python: its functions are plain Python too."""
+    kernel = numba_kernel(formula, (a, b), {v: "v"})
+    hoisted = {f"h{k}": float(e.subs({a: 1.5, b: 0.7})) for k, e in enumerate(kernel.hoisted)}
+    body = "".join(f"    {line}\n" for line in [*kernel.lines[:-1], f"return {kernel.lines[-1]}"])
+    namespace = {**vars(vmath), **hoisted}
+    exec(f"def formula(v):\n{body}", namespace)
+    return np.array([namespace["formula"](np.float64(p)) for p in POINTS])
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=str)
+def test_targets_agree_with_sympy(formula: sp.Expr) -> None:
+    exact = [float(formula.subs({a: 1.5, b: 0.7, v: sp.Float(float(p))})) for p in POINTS]
+    by_numpy = numpy_function(formula, (v, a, b))(POINTS, 1.5, 0.7)
+    by_torch = torch_function(formula, (v, a, b))(
+        *(torch.as_tensor(n, dtype=torch.float64) for n in (POINTS, 1.5, 0.7))
+    )
+    for values in (by_numpy, np.asarray(by_torch), compiled_text(formula)):
+        np.testing.assert_allclose(np.broadcast_to(values, POINTS.shape), exact, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        (sp.gamma(v), "cannot print gamma"),
+        (sp.Piecewise((a, v < 0)), "must end with a case that always holds"),
+        (sp.Symbol("w") + 1, "no name is given for the symbol w"),
+        (sp.oo * sp.Abs(v), "cannot print"),
+        (sp.Derivative(sp.Function("f")(v), v), "cannot print Derivative"),
+        (v + sp.I, "cannot print"),
+    ],
+)
+def test_unknown_nodes_are_refused(formula: sp.Expr, message: str) -> None:
+    for target in (numpy_function, torch_function):
+        with pytest.raises(UnprintableError, match=message):
+            target(formula, (v, a, b))
+    with pytest.raises(UnprintableError, match=message):
+        numba_kernel(formula, (a, b), {v: "v"})
+
+
+def test_what_is_constant_in_the_loop_is_hoisted() -> None:
+    kernel = numba_kernel(sp.Max(-a, sp.Min(a, b * v)) + a / (1 - b), (a, b), {v: "v"})
+    assert set(kernel.hoisted) == {a, -a, b, a / (1 - b)}
+    assert numba_kernel(v / 3, (), {v: "v"}, single=True).lines == ("((v) / (real(3.0)))",)
+
+
+def test_repeated_subexpressions_are_computed_once() -> None:
+    kernel = numba_kernel(sp.exp(v * a) + sp.exp(v * a) ** 2 / 2, (a,), {v: "v"})
+    assert sum(line.count("vexp(") for line in kernel.lines) == 2
+    kernel = numba_kernel(sp.tanh(v * a) + sp.sqrt(1 + sp.tanh(v * a)), (a,), {v: "v"})
+    assert sum(line.count("vtanh(") for line in kernel.lines) == 1
+
+
+def test_racing_writers_leave_one_whole_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    text = "answer = 42\n"
+    with ThreadPoolExecutor(8) as pool:
+        modules = list(pool.map(lambda _: kernels._load.__wrapped__(text), range(32)))
+    assert all(m.answer == 42 for m in modules)
+    files = [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    assert [p.read_text() for p in files] == [text]
+
+
+def test_module_text_depends_on_formulas_and_precision_alone() -> None:
+    texts = [kernels.module_source(dtype)[0] for dtype in ("float64", "float32", "float64")]
+    assert texts[0] == texts[2] != texts[1]
+    for first, second in itertools.pairwise(texts):
+        assert first.splitlines()[0] == second.splitlines()[0]
