@@ -143,7 +143,12 @@ def _load(text: str) -> ModuleType:
     folder = cache_directory() / "engine" / digest
     path = folder / f"kernels_{digest}.py"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            # A home that cannot be written to costs a compilation per process.
+            folder = Path(tempfile.mkdtemp(prefix="clipbounds-"))
+            path = folder / path.name
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

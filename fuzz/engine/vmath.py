@@ -1,10 +1,10 @@
 """Elementary functions without branches or table look-ups, which LLVM vectorises.
 
-The text is joined with that of ``lanes.py`` and compiled. PyPI's Numba has no vector math library, and one call of libm in a loop stops its vectorisation. Polynomials and
-reductions are those of fdlibm (Sun Microsystems, 1993; freely usable) for log, sin and cos, and a Taylor series for
-exp. Tests bound the errors against 40 digits: exp and log within 1 ulp, tanh within 3 ulp, cos and sin within 2e-16
-absolute for |x| <= 1e5, power within 2 + 2 |y log x| ulp. Special values (0, infinities, NaN) are those of libm.
-float64 inside, whatever is passed.
+The text is joined with that of ``lanes.py`` and compiled. PyPI's Numba has no vector math library, and one call of
+libm in a loop stops its vectorisation. Polynomials and reductions are those of fdlibm (Sun Microsystems, 1993; freely
+usable) for log, sin and cos, and a Taylor series for exp. Tests bound the errors against 40 digits: exp and log within
+1 ulp, tanh within 3 ulp, cos and sin within 2e-16 absolute for |x| <= 1e5, power within 2 + 2 |y log x| ulp. Special
+values (0, infinities, NaN) are those of libm. float64 inside, whatever is passed.
 """
 
 from __future__ import annotations

@@ -101,3 +101,11 @@ def test_module_text_depends_on_formulas_and_precision_alone() -> None:
     assert texts[0] == texts[2] != texts[1]
     for first, second in itertools.pairwise(texts):
         assert first.splitlines()[0] == second.splitlines()[0]
+
+
+def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(blocked))
+    monkeypatch.setattr(kernels.tempfile, "tempdir", str(tmp_path))
+    assert kernels._load.__wrapped__("answer = 43\n").answer == 43
