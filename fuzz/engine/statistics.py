@@ -19,8 +19,8 @@ class Statistics:
     """Measured quantities of I instances and R replicas, all float64.
 
     A run is invalid if its state, gradient, noisy gradient or final value is ever not finite: this is seen before
-    clipping, which would hide it. For d > 1 so is a gradient whose squared norm overflows. Means are over valid replicas; a mean over none is NaN. An instance with fewer
-    steps than a checkpoint asks for has NaN there.
+    clipping, which would hide it. For d > 1 so is a gradient whose squared norm overflows. Means are over valid
+    replicas; a mean over none is NaN. An instance with fewer steps than a checkpoint asks for has NaN there.
 
     Attributes:
         average_gradient_norm: [I, R], ``(1/T) sum_{t<T} |grad f(x_t)|``, units F/X; NaN if invalid.
