@@ -1,4 +1,4 @@
-"""Verdicts, and the finding: one file that says what fell, where, and how sure we are; enough to do it all again."""
+"""The finding: one file that says what fell, where, and how sure we are; enough to do it all again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import platform
 import sys
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -15,37 +14,13 @@ from pydantic import ValidationError
 
 from fuzz.problem import Problem
 from harness.statement import Record, StatementRecord
+from harness.verdicts import SearchVerdict, Verdict
 from theorems.language.walk import parse_exact
+
+__all__ = ["Finding", "FindingError", "SearchVerdict", "Verdict", "load_finding", "seal", "versions"]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("clipbounds", "numpy", "torch", "numba", "sympy", "z3-solver", "cvc5", "python-flint", "hypothesis")
-
-
-class Verdict(StrEnum):
-    """What is said of a statement."""
-
-    PROVED = "proved"
-    PROVED_BY_Z3_ALONE = "proved by z3 alone"
-    PROVED_BY_CVC5_ALONE = "proved by cvc5 alone"
-    REFUTED = "refuted"
-    BROKEN_PROOF = "broken_proof"
-    VACUOUS = "vacuous"
-    ILL_FORMED = "ill_formed"
-    NO_PROOF = "no_proof"
-    UNKNOWN = "unknown"
-
-    @classmethod
-    def of(cls, word: str) -> Verdict:
-        """The verdict of a word, a broken step in brackets left aside: ``broken_proof(jensen)``."""
-        return cls(word.partition("(")[0].strip())
-
-
-class SearchVerdict(StrEnum):
-    """What a search says: ``achieved`` is a lower bound or tightness target met."""
-
-    REFUTED = "refuted"
-    ACHIEVED = "achieved"
-    NOT_FOUND = "not_found"
 
 
 class FindingError(ValueError):
@@ -164,7 +139,7 @@ def seal(content: dict[str, Any]) -> Finding:
     """
     about = {key: content[key] for key in ("verdict", "problem", "values")}
     about["statement"] = content["statement"].model_dump(mode="json")
-    draft = Finding(schema_version=SCHEMA_VERSION, id=_digest(about)[:12], sha256="", **content)
+    draft = Finding(schema_version=1, id=_digest(about)[:12], sha256="", **content)
     return draft.model_copy(update={"sha256": _digest(_unsealed(draft.model_dump(mode="json")))})
 
 

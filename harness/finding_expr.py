@@ -63,7 +63,7 @@ def aliases(letters: Iterable[sp.Symbol]) -> dict[sp.Symbol, str]:
     return result
 
 
-class _Writer(StrPrinter):  # type: ignore[misc]
+class _Writer(StrPrinter):
     def __init__(self, names: Mapping[sp.Symbol, str]) -> None:
         super().__init__()
         self._names = names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import sympy as sp
 from pydantic import BaseModel, ConfigDict, Field
@@ -159,8 +159,7 @@ def record_statement(theorem: Theorem) -> StatementRecord:
         clause_latex=clause,
         bound_latex=latex(claim.bound),
         abbreviations=tuple(
-            AbbreviationRecord(latex=latex(s), definition=latex(d), meaning=s.meaning)
-            for s, d in theorem.where.items()
+            AbbreviationRecord(latex=latex(s), definition=latex(d), meaning=s.meaning) for s, d in theorem.where.items()
         ),
     )
 
@@ -191,7 +190,10 @@ def claim_latex(theorem: Theorem) -> tuple[str, str]:
 
 def _quantity_latex(definition: str) -> tuple[str, str]:
     """A definition in ``quantities.py`` may end in a clause: split it off, so that the claim reads as in papers."""
-    for joint, lead in ((r"\ \text{at a point with}\ ", r"\text{at every point with}\ "), (r",\quad ", r"\text{where}\ ")):
+    for joint, lead in (
+        (r"\ \text{at a point with}\ ", r"\text{at every point with}\ "),
+        (r",\quad ", r"\text{where}\ "),
+    ):
         head, found, tail = definition.partition(joint)
         if found:
             return head, lead + tail

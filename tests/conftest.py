@@ -12,12 +12,12 @@ from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import CertificateRecord, EngineRecord, ExactRecord, Finding, seal, versions
 from harness.statement import record_statement
 from theorems.language import (
+    F0,
     GS,
     L0,
     L1,
     AverageGradientNorm,
     BoundedVariance,
-    F0,
     Rational,
     Source,
     StuckGradientNorm,

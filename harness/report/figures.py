@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 # These two stand for "the colour of the text" and "a faint line" until the page's style sheet decides.
 _INK, _FAINT = "#010203", "#040506"
 BLUE, RED, GREEN = "#4a80c4", "#d1495b", "#3c9d76"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -83,7 +83,7 @@ def objective_picture(problem: Problem) -> Markup:
         starts = [float(s) for s in problem.start]
         reach = 1.6 * max(max(map(abs, starts)), 1e-9)
         grid = np.linspace(-reach, reach, 401)
-        drawn = []
+        drawn: list[tuple[float, list[float]]] = []
         for start, numbers in zip(starts, problem.objective.coordinates, strict=True):
             values = [float(numbers[p.name]) for p in family.parameters]
             if (start, values) in drawn or len(drawn) == 4:
@@ -136,9 +136,7 @@ def clipping_picture(problem: Problem, check: HandCheck) -> Markup:
         axes.vlines(before, 0, weight, color=BLUE, linewidth=5, alpha=0.45, label="g")
         axes.vlines(after, 0, weight, color=BLUE, linewidth=5, label="clip(g)")
         for start, end, height in zip(before, after, weight, strict=True):
-            axes.annotate(
-                f"{height:.3g}", (end, height), (0, 4), textcoords="offset points", ha="center", fontsize=9
-            )
+            axes.annotate(f"{height:.3g}", (end, height), (0, 4), textcoords="offset points", ha="center", fontsize=9)
             if abs(start - end) > 1e-12:
                 axes.annotate(
                     "", (end, 0.6 * height), (start, 0.6 * height), arrowprops={"arrowstyle": "->", "color": _INK}
@@ -146,7 +144,9 @@ def clipping_picture(problem: Problem, check: HandCheck) -> Markup:
         axes.axvline(float(check.norm), color=GREEN, linewidth=1.5, linestyle="--", label="mean before = gradient")
         axes.axvline(float(check.drift), color=RED, linewidth=1.5, linestyle="--", label="mean after clipping")
         span = max(np.abs(before).max(), threshold) * 1.15
-        axes.set(xlim=(-span, span), ylim=(0, top), ylabel="probability", xlabel="stochastic gradient, along the gradient")
+        axes.set(
+            xlim=(-span, span), ylim=(0, top), ylabel="probability", xlabel="stochastic gradient, along the gradient"
+        )
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=4, columnspacing=1.2, handlelength=1.6)
     return canvas.svg
 
@@ -213,7 +213,9 @@ def _over_time(problem: Problem, statistics: Statistics, quantity: str, bound: f
             times, mean = statistics.checkpoints, statistics.mean_gradient_norm[0]
             error = np.nan_to_num(statistics.standard_error()[0])
             axes.fill_between(times, mean - 2 * error, mean + 2 * error, color=BLUE, alpha=0.2, linewidth=0)
-            axes.plot(times, mean, color=BLUE, label="mean gradient norm at step t", marker="o" if len(times) < 3 else "")
+            axes.plot(
+                times, mean, color=BLUE, label="mean gradient norm at step t", marker="o" if len(times) < 3 else ""
+            )
             if quantity == "AverageGradientNorm":
                 average = float(np.nanmean(statistics.average_gradient_norm[0]))
                 axes.axhline(average, color=GREEN, linestyle="--", label="its average over the run")

@@ -58,12 +58,13 @@ class FormulaSheet:
             return Markup('<code class="tex">{}</code>').format(latex)
 
     def _typeset(self, latex: str, kind: str) -> Markup:
-        import ziamath
+        from ziamath import config  # type: ignore[attr-defined]
+        from ziamath.zmath import Latex
 
         if len(latex) > _MAX_SOURCE:
             raise ValueError("too long to typeset")
-        ziamath.config.svg2 = True
-        root = ET.fromstring(ziamath.Latex(latex, size=_SIZE).svg())
+        config.svg2 = True
+        root = ET.fromstring(Latex(latex, size=_SIZE).svg())
         left, top, width, height = (float(v) for v in root.attrib["viewBox"].split())
         if root.find(f".//{_SVG}use") is None and root.find(f".//{_SVG}path") is None:
             raise ValueError("nothing was typeset")

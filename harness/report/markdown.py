@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from harness.finding import Finding
 from harness.report import words
@@ -26,7 +27,7 @@ def index_markdown(run: RunRecord) -> str:
                 record.word,
                 words.proof_cell(record),
                 words.search_cell(record),
-                {True: "yes", False: "no"}.get(record.as_expected, "open"),  # type: ignore[call-overload]
+                {True: "yes", False: "no", None: "open"}[record.as_expected],
             )
             for record in run.theorems
         ],
@@ -35,11 +36,8 @@ def index_markdown(run: RunRecord) -> str:
     if found:
         lines += ["", "## Findings", ""]
         lines += [f"- {escape(name)}: [the instance](findings/{folder}/finding.md)" for name, folder in found]
-    lines += [
-        "",
-        f"Budget {escape(run.budget)}, device {escape(run.device)}, seed {run.seed}, {run.seconds:.1f} s, "
-        f"{run.steps:,} steps, campaign-wide error level {run.alpha:g}.",
-    ]
+    spent = f"seed {run.seed}, {run.seconds:.1f} s, {run.steps:,} steps, campaign-wide error level {run.alpha:g}."
+    lines += ["", f"Budget {escape(run.budget)}, device {escape(run.device)}, {spent}"]
     return "\n".join(lines) + "\n"
 
 
@@ -49,13 +47,13 @@ def finding_markdown(finding: Finding) -> str:
     quantity = QUANTITIES[statement.quantity]
     check = hand_check(problem)
     word, why = words.confidence(finding)
+    source = f"{statement.paper}, {statement.item}, version {statement.version}"
     lines = [
         f"# {escape(statement.title or statement.name)}: {finding.verdict}",
         "",
         escape(words.lead(finding)),
         "",
-        f"- Statement: {escape(statement.name)} ({escape(statement.paper)}, {escape(statement.item)}, version "
-        f"{escape(statement.version)}, {escape(statement.status)})",
+        f"- Statement: {escape(statement.name)} ({escape(source)}, {escape(statement.status)})",
         f"- Claim: {escape(statement.text)}",
         f"- When: {escape('; '.join(statement.when) or 'always')}",
         "",
@@ -81,16 +79,24 @@ def finding_markdown(finding: Finding) -> str:
         lines += ["", "## Check it by hand", "", *table(head, rows), "", escape(words.hand_check(finding, check))]
     lines += ["", "## Why each assumption holds", ""]
     lines += [f"- {escape(c.assumption)}: {escape(c.says)}" for c in finding.certificates]
+    claimed = words.exact_or_decimal(finding.claimed_exact, finding.claimed)
+    observed = words.exact_or_decimal(finding.measured_exact, finding.measured)
     lines += ["", "## Claimed against observed", ""]
     lines += table(
         ("what", "value"),
         [
-            ("claimed", f"{words.exact_or_decimal(finding.claimed_exact, finding.claimed)} = {finding.claimed:.8g}"),
-            ("observed", f"{words.exact_or_decimal(finding.measured_exact, finding.measured)} = {finding.measured:.8g}"),
+            ("claimed", f"{claimed} = {finding.claimed:.8g}"),
+            (
+                "observed",
+                f"{observed} = {finding.measured:.8g}",
+            ),
             ("margin", f"{finding.margin:.6g}"),
             ("score", f"{finding.score:.6g}"),
             ("confidence", f"{word}: {why}"),
-            *((f"engine {e.engine}", f"{e.measured:.8g}, {'agrees' if e.agrees else 'does not agree'}") for e in finding.engines),
+            *(
+                (f"engine {e.engine}", f"{e.measured:.8g}, {'agrees' if e.agrees else 'does not agree'}")
+                for e in finding.engines
+            ),
         ],
     )
     lines += ["", "## What is suspected", "", f"{escape(finding.suspected)}: {escape(finding.why)}"]
@@ -100,7 +106,7 @@ def finding_markdown(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """The lines of a table."""
     return [
         f"| {' | '.join(head)} |",

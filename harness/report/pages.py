@@ -10,13 +10,14 @@ import sympy as sp
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.finding import Finding, Verdict
+from harness.finding import Finding
 from harness.report import words
 from harness.report.figures import clipping_picture, noise_picture, objective_picture, trajectory_pictures
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
 from harness.report.standalone import standalone_script
+from harness.verdicts import Verdict
 from theorems.language.functions import NOISES, OBJECTIVES
 from theorems.language.quantities import QUANTITIES, Adversary, Scope
 from theorems.language.walk import parse_exact
@@ -197,8 +198,10 @@ def _float(text: str) -> float:
 
 
 def _render(template: str, **context: Any) -> str:
-    return _environment().get_template(template).render(
-        math=FormulaSheet(), kind_of=kind_of, number=number, short=short, vector=vector, **context
+    return (
+        _environment()
+        .get_template(template)
+        .render(math=FormulaSheet(), kind_of=kind_of, number=number, short=short, vector=vector, **context)
     )
 
 

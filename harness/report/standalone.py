@@ -53,7 +53,7 @@ def _head(finding: Finding) -> list[str]:
 
 def _by_fractions(finding: Finding, problem: Problem, check: HandCheck) -> list[str]:
     atoms = ", ".join(f"({_fraction(r.probability)}, {_fraction(r.noise[0])})" for r in check.rows)
-    claimed = finding.claimed_exact and parse_exact(finding.claimed_exact)
+    claimed = None if finding.claimed_exact is None else parse_exact(finding.claimed_exact)
     bound = _fraction(claimed) if claimed is not None and claimed.is_Rational else repr(finding.claimed)
     lines = [
         "from fractions import Fraction as Q",
@@ -107,7 +107,7 @@ def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
         "    return np.sqrt((v * v).sum(-1, keepdims=True))",
         "",
         "def clip(g):",
-        "    return g * (c / np.maximum(norm(g), c))" if problem.clipping_threshold.is_finite else "    return g",
+        "    return g * (c / np.maximum(norm(g), c))" if problem.clipping_threshold != sp.oo else "    return g",
         "",
         "x = np.tile(start, (n, 1))",
         *_measure(quantity),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sympy as sp
 
 from fuzz.problem import Family, FiniteLaw, Problem
-from harness.finding import Finding, Verdict
+from harness.finding import Finding
 from harness.report.hand_check import HandCheck
 from harness.report.records import RunRecord, TheoremRecord
+from harness.verdicts import Verdict
 from theorems.language.quantities import QUANTITIES, Adversary, Quantity, Scope
 from theorems.language.walk import show_exact
 
@@ -104,7 +105,7 @@ def hand_check(finding: Finding, check: HandCheck) -> str:
     spread = f"The noise has mean {_vector(check.mean)} and variance {_short(check.variance)}."
     if finding.statement.quantity == "StuckGradientNorm":
         verb = "is zero" if check.drift == 0 else f"is {_short(check.drift)}, not above zero"
-        return f"{spread} The weighted sum {verb}: on average the step makes no progress, though the gradient is not zero."
+        return f"{spread} The weighted sum {verb}: on average no progress is made, though the gradient is not zero."
     if finding.statement.quantity == "Drift":
         return f"{spread} The weighted sum is the drift, {_short(check.drift)}."
     return f"{spread} At the start the expected progress along the gradient is {_short(check.drift)}."
@@ -117,11 +118,11 @@ def confidence(finding: Finding) -> tuple[str, str]:
     if finding.log10_e is None:
         return "none", "no evidence value was computed"
     needed = "" if finding.log10_threshold is None else f"; 10^{finding.log10_threshold:.2f} was needed"
-    return (
-        f"e = 10^{finding.log10_e:.2f}",
+    meaning = (
         f"on fresh seeds{needed} (look {finding.looks} of the campaign). The chance that this run refutes any true "
-        f"statement is at most {finding.alpha:g}.",
+        f"statement is at most {finding.alpha:g}."
     )
+    return f"e = 10^{finding.log10_e:.2f}", meaning
 
 
 def caption_over_time(finding: Finding) -> str:
@@ -155,7 +156,9 @@ def exact_or_decimal(exact: str | None, value: float) -> str:
 
 def unit_text(unit: tuple[str, str]) -> str:
     """``F^a X^b`` for a reader."""
-    parts = [name if power == "1" else f"{name}^{power}" for name, power in zip("FX", unit, strict=True) if power != "0"]
+    parts = [
+        name if power == "1" else f"{name}^{power}" for name, power in zip("FX", unit, strict=True) if power != "0"
+    ]
     return " ".join(parts) or "1"
 
 

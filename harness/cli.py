@@ -1,0 +1,209 @@
+"""The command line: ``clipbounds list | check | fuzz | run | replay | report``.
+
+Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
+stderr; with ``--json`` stdout carries one JSON document and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.verdicts import ExitCode
+
+app = typer.Typer(
+    name="clipbounds",
+    help="Check, attack and report claims about clipped SGD.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[T]...", help="Names of the catalogue or paths of .py files; the whole catalogue if none."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+BudgetText = Annotated[
+    str,
+    typer.Option("--budget", metavar="B", help="For the whole command: 90s, 10m, or 1e9steps (machine-independent)."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the confirmations.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")]
+
+
+@app.command("list")
+def list_command(targets: Targets = None, as_json: AsJson = False) -> None:
+    """The catalogue with source, status and expectation."""
+    from harness import cli_output as output
+
+    theorems = _select(targets)
+    output.show_list(theorems, as_json)
+
+
+@app.command()
+def check(targets: Targets = None, as_json: AsJson = False) -> None:
+    """Proof only: ask both solvers about every obligation."""
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.judge import exit_code, judge
+    from harness.progress import for_terminal
+    from harness.run import check_all
+
+    with for_terminal(as_json) as progress:
+        results = check_all(theorems, progress)
+    judgements = [judge(t, r, None) for t, r in zip(theorems, results, strict=True)]
+    output.show_checks(theorems, results, judgements, as_json)
+    raise typer.Exit(exit_code(judgements))
+
+
+@app.command()
+def fuzz(
+    targets: Targets = None,
+    budget: BudgetText = "60s",
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Search only: look for an instance where a claim fails."""
+    settings = _settings(budget, device, seed)
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.judge import exit_code, judge
+    from harness.progress import for_terminal
+    from harness.run import fuzz_all
+
+    with for_terminal(as_json) as progress:
+        results = fuzz_all(theorems, settings, progress)
+    judgements = [judge(t, None, r) for t, r in zip(theorems, results, strict=True)]
+    output.show_fuzz(theorems, results, as_json)
+    raise typer.Exit(exit_code(judgements))
+
+
+@app.command()
+def run(
+    targets: Targets = None,
+    budget: BudgetText = "60s",
+    out: Out = Path("clipbounds-report"),
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """The main job: check, fuzz, report.
+
+    Exit codes: 2 bad input; 1 a statement did not behave as it expects; 3 an unknown; 0 otherwise.
+    """
+    settings = _settings(budget, device, seed)
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.judge import exit_code
+    from harness.progress import for_terminal
+    from harness.report.folder import ReportFolder
+    from harness.run import run_all
+
+    with ReportFolder(out) as folder:
+        with for_terminal(as_json) as progress:
+            result = run_all(theorems, settings, progress)
+        folder.finish(result.record(), result.findings(), result.queries())
+    output.show_run(result, out, as_json)
+    raise typer.Exit(exit_code([o.judgement for o in result.outcomes]))
+
+
+@app.command()
+def replay(
+    finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
+    as_json: AsJson = False,
+) -> None:
+    """Re-run a finding from its file alone. Exit codes: 0 reproduced, 1 not reproduced, 2 bad file."""
+    from harness import cli_output as output
+    from harness.finding import load_finding
+    from harness.replay import replay_finding
+
+    result = replay_finding(load_finding(finding))
+    output.show_replay(result, as_json)
+    raise typer.Exit(ExitCode.AS_EXPECTED if result.reproduced else ExitCode.NOT_AS_EXPECTED)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A report folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the pages of a report from its run.json and FINDING.json files."""
+    from harness import cli_output as output
+    from harness.report.folder import rebuild
+
+    output.show_rebuilt(rebuild(folder), folder, as_json)
+
+
+def _select(targets: Sequence[str] | None) -> list[Any]:
+    import contextlib
+
+    from theorems.catalogue import select
+
+    # A reviewer's file may print while it runs; stdout belongs to the result.
+    with contextlib.redirect_stdout(sys.stderr):
+        return select(targets or [])
+
+
+def _settings(budget: str, device: str, seed: int) -> Any:
+    from harness.settings import Settings
+
+    return Settings.of(budget, device, seed)
+
+
+def _bad_input() -> tuple[type[Exception], ...]:
+    """The exceptions that mean bad input; those of modules that were never loaded cannot have been raised."""
+    places = {
+        "theorems.catalogue": "CatalogueError",
+        "theorems.language.errors": "StatementError",
+        "harness.finding": "FindingError",
+        "harness.report.records": "ReportError",
+        "harness.settings": "SettingsError",
+    }
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, names in places.items()
+        if module in sys.modules
+        for name in names
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: bad input is one line on stderr and 2, never a traceback."""
+    command = typer.main.get_command(app)
+    try:
+        return int(command.main(list(arguments) if arguments is not None else None, standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        print("clipbounds: interrupted", file=sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    except typer.Abort:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader went away (`clipbounds list | head`); what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.AS_EXPECTED)
+    except Exception as error:
+        if isinstance(error, _bad_input()):
+            message = str(error)
+        elif hasattr(error, "format_message"):  # the option parser's own errors
+            message = error.format_message()
+        else:
+            import traceback
+
+            traceback.print_exc()
+            print("clipbounds: internal error; please report the lines above", file=sys.stderr)
+            return int(ExitCode.INTERNAL_ERROR)
+        print(f"clipbounds: {' '.join(message.split())}", file=sys.stderr)
+        return int(ExitCode.BAD_INPUT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

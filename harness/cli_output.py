@@ -1,0 +1,257 @@
+"""What commands print: tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.statement import claim_text
+from theorems.language import Theorem
+
+if TYPE_CHECKING:
+    from harness.attack import FuzzResult
+    from harness.judge import Judgement
+    from harness.prove import CheckResult
+    from harness.replay import ReplayResult
+    from harness.report.records import RunRecord
+    from harness.run import Outcome, RunResult
+
+_COLOURS = {
+    "proved": "green",
+    "achieved": "green",
+    "yes": "green",
+    "refuted": "red",
+    "no": "bold red",
+    "broken_proof": "yellow",
+    "vacuous": "magenta",
+    "ill_formed": "magenta",
+    "unknown": "bold yellow",
+    "open": "bold yellow",
+}
+_PIPE_WIDTH = 150
+
+
+def show_list(theorems: Sequence[Theorem], as_json: bool) -> None:
+    """``clipbounds list``."""
+    if as_json:
+        _json(
+            [
+                {
+                    "name": t.name,
+                    "title": t.title,
+                    "source": t.source.paper,
+                    "item": t.source.item,
+                    "version": t.source.version,
+                    "status": t.source.status,
+                    "expect": t.expect,
+                    "claim": claim_text(t),
+                }
+                for t in theorems
+            ]
+        )
+        return
+    rows = [(t.name, t.expect, t.source.status, f"{t.source.paper}, {t.source.item}", claim_text(t)) for t in theorems]
+    _table(("name", "expect", "status", "source", "claim"), rows)
+
+
+def show_checks(
+    theorems: Sequence[Theorem], results: Sequence[CheckResult], judgements: Sequence[Judgement], as_json: bool
+) -> None:
+    """``clipbounds check``."""
+    if as_json:
+        _json([check_json(result) for result in results])
+        return
+    rows = [
+        (
+            theorem.name,
+            judgement.word,
+            str(sum(bool(o.solvers) for o in result.obligations)),
+            f"{result.seconds:.2f} s",
+            theorem.expect,
+            result.reason,
+        )
+        for theorem, result, judgement in zip(theorems, results, judgements, strict=True)
+    ]
+    _table(("statement", "verdict", "queries", "time", "expected", "reason"), rows)
+    for result in results:
+        for obligation in result.obligations:
+            if obligation.model:
+                model = ", ".join(f"{k} = {v}" for k, v in sorted(obligation.model.items()))
+                print(f"{result.name}, {obligation.name}: countermodel {model}")
+
+
+def show_fuzz(theorems: Sequence[Theorem], results: Sequence[FuzzResult], as_json: bool) -> None:
+    """``clipbounds fuzz``."""
+    if as_json:
+        _json([fuzz_json(result) for result in results])
+        return
+    rows = [
+        (
+            result.name,
+            result.verdict.value,
+            _number(result.score),
+            _evidence(result),
+            f"{result.steps:,}",
+            f"{result.seconds:.1f} s",
+            theorem.expect,
+            result.problem_words,
+        )
+        for theorem, result in zip(theorems, results, strict=True)
+    ]
+    _table(("statement", "verdict", "score", "evidence", "steps", "time", "expected", "best problem"), rows)
+
+
+def show_run(result: RunResult, out: Path, as_json: bool) -> None:
+    """``clipbounds run``."""
+    if as_json:
+        _json([run_json(outcome) for outcome in result.outcomes])
+        return
+    rows = [
+        (
+            o.theorem.name,
+            o.judgement.word,
+            {True: "yes", False: "no", None: "open"}[o.judgement.as_expected],
+            o.theorem.expect,
+            f"{o.check.verdict}, {o.check.seconds:.1f} s",
+            "not needed" if o.fuzz is None else f"{o.fuzz.verdict.value}, score {_number(o.fuzz.score)}",
+            _evidence(o.fuzz) if o.fuzz is not None else "",
+        )
+        for o in result.outcomes
+    ]
+    _table(("statement", "verdict", "as expected", "expect", "proof", "search", "evidence"), rows)
+    record = result.record()
+    from harness.report.words import lead, summary
+
+    headline, sentence = summary(record)
+    print(f"\n{headline}. {sentence}")
+    for finding in result.findings():
+        if any(o.judgement.as_expected is False for o in result.outcomes if o.theorem.name == finding.statement.name):
+            print(f"{finding.statement.name}: {lead(finding)}")
+            print(f"  clipbounds replay {out / 'findings' / finding.folder / 'FINDING.json'}")
+    if any(o.judgement.verdict.value == "no_proof" for o in result.outcomes):
+        print("no_proof with not_found is not a proof: it says only that this search met no violation.")
+    print(
+        f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all. "
+        f"Report: {out / 'index.html'}"
+    )
+
+
+def show_replay(result: ReplayResult, as_json: bool) -> None:
+    """``clipbounds replay``."""
+    if as_json:
+        _json(result.json())
+        return
+    for line in result.lines():
+        print(line)
+
+
+def show_rebuilt(run: RunRecord, folder: Path, as_json: bool) -> None:
+    """``clipbounds report``."""
+    if as_json:
+        _json({"report": str(folder / "index.html"), "theorems": [t.statement.name for t in run.theorems]})
+        return
+    print(f"{len(run.theorems)} statements. Report: {folder / 'index.html'}")
+
+
+def check_json(result: CheckResult) -> dict[str, Any]:
+    """The contract's entry for a check."""
+    return {
+        "name": result.name,
+        "expect": result.expect,
+        "verdict": result.verdict,
+        "reason": result.reason,
+        "seconds": round(result.seconds, 4),
+        "rules": list(result.rules),
+        "obligations": [
+            {
+                "name": o.name,
+                "kind": o.kind,
+                "verdict": o.verdict,
+                "solvers": o.solvers,
+                "seconds": round(o.seconds, 4),
+                "model": o.model,
+                "reason": o.reason,
+                "statement": o.statement,
+            }
+            for o in result.obligations
+        ],
+    }
+
+
+def fuzz_json(result: FuzzResult) -> dict[str, Any]:
+    """The contract's entry for a search."""
+    return {
+        "name": result.name,
+        "expect": result.expect,
+        "verdict": result.verdict.value,
+        "score": result.score,
+        "score_lower": result.score_lower,
+        "log10_e": result.log10_e,
+        "problem": result.problem,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "says": result.says,
+    }
+
+
+def run_json(outcome: Outcome) -> dict[str, Any]:
+    """The contract's entry for a run."""
+    return {
+        "name": outcome.theorem.name,
+        "expect": outcome.theorem.expect,
+        "verdict": outcome.judgement.verdict.value,
+        "as_expected": outcome.judgement.as_expected,
+        "remark": outcome.judgement.remark,
+        "check": check_json(outcome.check),
+        "fuzz": None if outcome.fuzz is None else fuzz_json(outcome.fuzz),
+        "findings": [finding.id for finding in outcome.findings],
+    }
+
+
+def _evidence(result: FuzzResult) -> str:
+    if result.finding is not None and result.finding.exact is not None:
+        return "exact"
+    return "" if result.log10_e is None else f"e = 10^{result.log10_e:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _json(document: Any) -> None:
+    print(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(document: Any) -> Any:
+    """JSON has no infinities."""
+    if isinstance(document, dict):
+        return {str(k): _finite(v) for k, v in document.items()}
+    if isinstance(document, list | tuple):
+        return [_finite(v) for v in document]
+    if isinstance(document, float) and not math.isfinite(document):
+        return None
+    return document
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else _PIPE_WIDTH, highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if terminal else "")
+    for index, title in enumerate(head):
+        last = index == len(head) - 1
+        table.add_column(title, no_wrap=index < 2, overflow="fold" if last else "ellipsis")
+    for row in rows:
+        table.add_row(*(Text(" ".join(cell.split()), style=_style(cell)) for cell in row))
+    console.print(table)
+
+
+def _style(cell: str) -> str:
+    return _COLOURS.get(cell.partition("(")[0].split(" by ")[0], "")
