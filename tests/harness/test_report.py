@@ -1,0 +1,299 @@
+"""Reports: what the pages say, that they stand alone, that strangers' words stay words, and the NumPy script."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sympy as sp
+from conftest import false_bias, make_finding, stuck_problem, trajectory_problem, trajectory_theorem
+
+from fuzz.problem import Family, FiniteLaw, Problem
+from harness.finding import Finding
+from harness.report.figures import trajectory_pictures
+from harness.report.folder import ReportFolder, rebuild
+from harness.report.formula import FormulaSheet
+from harness.report.hand_check import hand_check
+from harness.report.markdown import finding_markdown
+from harness.report.pages import finding_page, index_page, theorem_page
+from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
+from harness.report.standalone import MOST_LINES, standalone_script
+from harness.statement import record_statement
+from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.quantities import QUANTITIES, StuckGradientNorm
+from theorems.language.units import GRADIENT
+
+NUMPY_ALONE = """
+import runpy, sys
+allowed = set(sys.stdlib_module_names) | {"numpy"}
+class Only:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in allowed:
+            raise ImportError(f"{name} is not NumPy")
+sys.meta_path.insert(0, Only())
+sys.path = [p for p in sys.path if p]
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+EVIL = "<script>alert(1)</script>"
+
+
+def theorem_record(theorem: Theorem, **changes: object) -> TheoremRecord:
+    obligation = ObligationRecord(
+        name="units", kind="units", verdict="holds", solvers={}, seconds=0.0, model=None, reason="", statement="",
+        latex="", says="fine", query=None,
+    )  # fmt: skip
+    fields: dict[str, object] = {
+        "statement": record_statement(theorem),
+        "verdict": "refuted",
+        "word": "refuted",
+        "as_expected": False,
+        "remark": "It fails.",
+        "proof": (),
+        "check": CheckRecord(
+            verdict="no_proof", reason="no proof is given", seconds=0.1, rules=(), cited=(), obligations=(obligation,)
+        ),
+        "fuzz": FuzzRecord(
+            verdict="refuted", score=1.25, score_lower=1.25, log10_e=None, problem="a quadratic", steps=1000,
+            seconds=1.0, says="Found at once.",
+        ),
+        "findings": (),
+    }  # fmt: skip
+    return TheoremRecord(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def run_record(*theorems: TheoremRecord) -> RunRecord:
+    return RunRecord(
+        schema_version=1, budget="60s", device="cpu", seed=0, alpha=1e-6, seconds=2.0, check_seconds=1.0, steps=1000,
+        versions={"python": "3.11"}, theorems=theorems,
+    )  # fmt: skip
+
+
+def test_the_finding_page_has_every_section(bias_finding: Finding) -> None:
+    page = finding_page(bias_finding)
+    for heading in (
+        "refuted", "The instance", "Check it by hand", "Pictures", "Why each assumption holds",
+        "Claimed against observed", "Agreement of engines", "What is suspected", "How it was found", "Do it again",
+    ):  # fmt: skip
+        assert heading in page
+    assert "A draft, Lemma 1, version 1" in page
+    assert "the gradient norm is 1/4, but the claim allows at most 1/5: 25% more than allowed" in page
+    assert "sum 0" in page
+    assert "clipbounds replay FINDING.json" in page
+    assert bias_finding.sha256 in page
+
+
+@pytest.mark.parametrize("which", ["bias_finding", "run_finding"])
+def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
+    page = finding_page(request.getfixturevalue(which))
+    assert len(page.encode()) < 1_000_000
+    assert not re.search(r"""(src|href)=["'](https?:|//|data:text)""", page)
+    assert "@import" not in page
+    assert "url(http" not in page
+    assert "<script" not in page
+    for reference in re.findall(r'href="#([^"]+)"', page):
+        assert f'id="{reference}"' in page
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+
+
+def test_ids_are_unique_in_a_page(run_finding: Finding) -> None:
+    ids = re.findall(r' id="([^"]+)"', finding_page(run_finding))
+    assert len(ids) == len(set(ids))
+
+
+def evil_theorem() -> Theorem:
+    letter = Parameter(f"a{EVIL}", GRADIENT, meaning=EVIL)
+    return Theorem(
+        name="evil",
+        title=f"{EVIL} $\\text{{{EVIL}}}$ | `x`",
+        source=Source(EVIL, f'"{EVIL}', version=EVIL),
+        given=false_bias().given,
+        when=[letter <= c],
+        claim=Upper(StuckGradientNorm, letter / 5),
+    )
+
+
+def test_words_of_a_theorem_file_stay_words() -> None:
+    theorem = evil_theorem()
+    finding = make_finding(theorem, stuck_problem(), values={"p0": "1", "c": "1"}, suspected=EVIL, why=EVIL)
+    record = theorem_record(theorem, remark=EVIL)
+    pages = [finding_page(finding), theorem_page(record), index_page(run_record(record))]
+    for page in pages:
+        assert "alert(1)" in page
+        assert "<script" not in page.lower()
+    assert "<script" not in finding_markdown(finding)
+
+
+def test_words_of_a_theorem_file_do_not_run_in_the_script(tmp_path: Path) -> None:
+    bomb = "x\nimport os\r\nraise SystemExit(9)\x0c\u2028'''\"\"\""
+    theorem = false_bias(source=Source(bomb, bomb, version=bomb), title=bomb)
+    script = tmp_path / "replay.py"
+    script.write_text(standalone_script(make_finding(theorem, stuck_problem())), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "VIOLATED" in done.stdout
+
+
+@pytest.mark.parametrize("which", ["bias_finding", "run_finding"])
+def test_the_script_needs_numpy_alone(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    finding = request.getfixturevalue(which)
+    script = tmp_path / "replay.py"
+    script.write_text(standalone_script(finding), encoding="utf-8")
+    assert len(script.read_text().splitlines()) <= MOST_LINES
+    done = subprocess.run(
+        [sys.executable, "-c", NUMPY_ALONE, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    for word in ("claimed:", "measured:", "VIOLATED", finding.statement.quantity):
+        assert word in done.stdout
+
+
+def test_the_script_says_so_when_the_claim_holds(tmp_path: Path) -> None:
+    script = tmp_path / "replay.py"
+    script.write_text(standalone_script(make_finding(false_bias(), stuck_problem(), claimed=0.25, claimed_exact="1/4")))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "not violated here" in done.stdout
+
+
+@pytest.mark.parametrize("quantity", ["StepChange", "Drift", "StuckGradientNorm", "FinalGap", "MinGradientNorm"])
+def test_the_script_knows_every_quantity_in_any_dimension(quantity: str, tmp_path: Path) -> None:
+    claim = QUANTITIES[quantity]
+    theorem = false_bias()
+    record = record_statement(theorem).model_copy(update={"quantity": quantity})
+    problem = Problem(
+        objective=Family("huber", ({"curvature": sp.Integer(1), "slope": sp.Integer(1)},) * 2),
+        noise=Family("gaussian", ({"scale": Rational(1, 10)},) * 2),
+        start=(Rational(1, 2), Rational(1, 3)),
+        step_size=Rational(1, 10),
+        clipping_threshold=sp.Integer(1),
+        steps=20,
+    )
+    maximised = claim.adversary.value == "maximises"
+    finding = make_finding(theorem, problem, statement=record, claimed=-9.0 if maximised else 9.0, claimed_exact=None)
+    script = tmp_path / "replay.py"
+    script.write_text(standalone_script(finding))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    # A gradient that is hardly noisy is no stuck point, and the script must see that.
+    assert done.returncode == (1 if quantity == "StuckGradientNorm" else 0), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+@pytest.mark.parametrize("noise", sorted(NOISES))
+def test_the_script_prints_every_family(objective: str, noise: str) -> None:
+    numbers = {
+        "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
+        "probability": Rational(1, 4), "degrees": 3, "sigma": 1,
+    }  # fmt: skip
+    numbers = {k: sp.sympify(v) for k, v in numbers.items()}
+    problem = Problem(
+        objective=Family(objective, ({p.name: numbers[p.name] for p in OBJECTIVES[objective].parameters},)),
+        noise=Family(noise, ({p.name: numbers[p.name] for p in NOISES[noise].parameters},)),
+        start=(sp.Integer(1),),
+        step_size=Rational(1, 10),
+        clipping_threshold=sp.Integer(1),
+        steps=3,
+    )
+    script = standalone_script(make_finding(trajectory_theorem(), problem, values={}))
+    assert len(script.splitlines()) <= MOST_LINES
+    compile(script, "replay.py", "exec")
+
+
+def test_the_hand_check_is_clipping_by_definition() -> None:
+    check = hand_check(stuck_problem())
+    assert check is not None
+    assert check.rational
+    assert check.drift == 0
+    assert [row.clipped for row in check.rows] == [(1,), (-Rational(1, 4),)]
+    assert check.mean == (0,)
+    assert check.variance == 1
+
+
+def test_the_hand_check_in_the_plane() -> None:
+    law = FiniteLaw(
+        ((Rational(1, 2), (sp.Integer(0), sp.Integer(3))), (Rational(1, 2), (sp.Integer(0), -sp.Integer(3))))
+    )
+    problem = Problem(
+        objective=Family("quadratic", ({"curvature": sp.Integer(1)},) * 2),
+        noise=law,
+        start=(sp.Integer(4), sp.Integer(0)),
+        step_size=sp.Integer(1),
+        clipping_threshold=sp.Integer(1),
+        steps=1,
+    )
+    check = hand_check(problem)
+    assert check is not None
+    assert [row.along for row in check.rows] == [Rational(4, 5)] * 2
+    assert check.drift == Rational(4, 5)
+
+
+def test_pictures_of_a_run() -> None:
+    runs, over_time, statistics = trajectory_pictures(trajectory_problem(), "AverageGradientNorm", 0.2, 0)
+    assert statistics is not None
+    for picture in (runs, over_time):
+        assert picture.startswith("<svg")
+        assert "currentColor" in picture
+        assert "<style" not in picture
+
+
+@pytest.mark.parametrize(
+    "latex", ["</svg><script>alert(1)</script>", r"\text{<script>}", r"\frac{", "x" * 5000, r"\href{javascript:x}{y}"]
+)
+def test_formulas_never_carry_markup(latex: str) -> None:
+    shown = str(FormulaSheet().inline(latex))
+    assert "<script" not in shown
+    assert 'javascript:x"' not in shown.replace("aria-label", "")
+    assert shown.startswith(("<svg", "<code"))
+
+
+def test_a_folder_is_whole_or_absent(tmp_path: Path, bias_finding: Finding) -> None:
+    target = tmp_path / "deep" / "report"
+    with pytest.raises(RuntimeError, match="stop"), ReportFolder(target):
+        raise RuntimeError("stop")
+    assert list(target.parent.iterdir()) == []
+    run = run_record(theorem_record(false_bias(), findings=(bias_finding.folder,)))
+    for _ in range(2):
+        with ReportFolder(target) as folder:
+            folder.finish(run, [bias_finding], {"queries/false-bias/00-units.smt2": "(check-sat)"})
+    files = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
+    base = f"findings/{bias_finding.folder}"
+    assert files == {
+        "run.json", "index.html", "index.md", "theorems/false-bias.html", "queries/false-bias/00-units.smt2",
+        f"{base}/FINDING.json", f"{base}/finding.html", f"{base}/finding.md", f"{base}/replay.py",
+    }  # fmt: skip
+    assert [p.name for p in target.parent.iterdir()] == ["report"]
+    before = {f: (target / f).read_text() for f in files}
+    (target / "index.html").unlink()
+    rebuild(target)
+    assert {f: (target / f).read_text() for f in files} == before
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda place: place.write_text("x"), "is a file"),
+        (lambda place: (place.mkdir(), (place / "thesis.tex").write_text("x")), "holds other files"),
+        (lambda place: place.parent.joinpath("block").write_text("x"), "cannot be written"),
+    ],
+)
+def test_a_bad_target_is_told_before_any_work(prepare: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    prepare(target)
+    if message == "cannot be written":
+        target = tmp_path / "block" / "out"
+    with pytest.raises(ReportError, match=message), ReportFolder(target):
+        pytest.fail("entered")
+
+
+def test_links_of_the_index_lead_somewhere(tmp_path: Path, bias_finding: Finding) -> None:
+    target = tmp_path / "report"
+    with ReportFolder(target) as folder:
+        folder.finish(run_record(theorem_record(false_bias(), findings=(bias_finding.folder,))), [bias_finding], {})
+    for page in target.rglob("*.html"):
+        for link in re.findall(r'<a href="([^"#]+)"', page.read_text()):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
