@@ -1,0 +1,241 @@
+"""Structures, and the numbers inside one structure as points of a unit cube.
+
+A structure is what a search does not move through by degrees: families, dimension, how many atoms, which regime. The
+numbers are genes in [0, 1], log-uniform over their ranges; the ends of a range are reached exactly, because extremes
+are where claims fail. Both scaling symmetries are used up: the largest curvature is 1, and so is c unless it is pinned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fuzz.engine.printers.numpy_source import numpy_function
+from fuzz.reading import Floats, Letters, Reading
+from theorems.language.assumptions import HS
+from theorems.language.functions import OBJECTIVES, x
+from theorems.language.parameters import Domain
+
+BITS = 24
+"""Numbers are rounded to this many binary digits, so that an exact problem has the same numbers as the search."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is fixed while numbers are searched.
+
+    Args:
+        objective: family of ``functions.OBJECTIVES``.
+        noise: family of ``functions.NOISES``, or ``"finite"`` for a law with ``atoms`` atoms (one-step claims).
+        dimension: d.
+        steps: least and largest T.
+        deviation: least and largest sigma/c.
+        at_cap: the step size is the largest that the conditions allow.
+        tail: 1 or -1, the sign of the rare side of a skewed law.
+        atoms: number of atoms of a finite law.
+        mirrored: atoms come in pairs ``+a, -a`` of equal probability.
+    """
+
+    objective: str = "quadratic"
+    noise: str = "none"
+    dimension: int = 1
+    steps: tuple[int, int] = (1, 1)
+    deviation: tuple[float, float] = (1e-2, 1e2)
+    at_cap: bool = False
+    tail: int = 1
+    atoms: int = 0
+    mirrored: bool = False
+
+    @property
+    def regime(self) -> str:
+        """A short name for reports."""
+        law = f"{self.atoms} atoms{' mirrored' if self.mirrored else ''}" if self.noise == "finite" else self.noise
+        steps = f"T in [{self.steps[0]}, {self.steps[1]}]"
+        ratio = f"sigma/c in [{self.deviation[0]:.3g}, {self.deviation[1]:.3g}]"
+        parts = [self.objective, law, f"d={self.dimension}", steps]
+        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (", eta at its cap" * self.at_cap)
+
+
+@dataclass(frozen=True)
+class Gene:
+    """One number: its range, log-uniform, logistic (a probability) or linear."""
+
+    name: str
+    low: float
+    high: float
+    kind: str = "log"
+
+    def decode(self, raw: Floats) -> Floats:
+        """Numbers for raw genes [N]; outside [0, 1] the nearest end."""
+        part = np.clip(raw, 0.0, 1.0)
+        if self.kind == "linear":
+            return np.asarray(self.low + (self.high - self.low) * part)
+        if self.kind == "logit":
+            low, high = math.log(self.low / (1 - self.low)), math.log(self.high / (1 - self.high))
+            return np.asarray(1 / (1 + np.exp(-(low + (high - low) * part))))
+        value = np.exp(math.log(self.low) + (math.log(self.high) - math.log(self.low)) * part)
+        # exp(log(b)) misses b by a rounding; the ends must be exact.
+        return np.where(part == 0.0, self.low, np.where(part == 1.0, self.high, value))
+
+
+def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
+    """Numbers by name, [N] each, for raw genes [N, G]."""
+    return {gene.name: quantise(gene.decode(raw[:, k])) for k, gene in enumerate(genes)}
+
+
+def quantise(values: Floats, bits: int = BITS, up: bool | None = None) -> Floats:
+    """Round to ``bits`` binary digits: to nearest, or away from or toward -infinity if ``up`` is True or False."""
+    mantissa, exponent = np.frexp(values)
+    rounding = np.round if up is None else (np.ceil if up else np.floor)
+    return np.asarray(np.ldexp(rounding(np.ldexp(mantissa, bits)), exponent - bits))
+
+
+# -- objectives ------------------------------------------------------------------------------------------------------
+
+
+def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
+    """Genes of the objective and the start."""
+    genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
+    genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
+    names = {p.name for p in OBJECTIVES[structure.objective].parameters}
+    if "slope" in names:
+        genes.append(Gene("slope", 1e-3, 1e2))
+    if "start" in names:
+        genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
+    if "quartic" in names:
+        genes += [Gene("quartic", 1e-4, 1e2), Gene("L1", 1e-2, 1e2)]
+    return genes
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """N objectives of one family with their starts.
+
+    Attributes:
+        parameters: [N, P, d], in the family's order.
+        start: [N, d].
+        gap, distance, gradient_norm: F0, R0 and m, [N].
+        tight: ``L0``, ``L1`` and ``strong`` (the PL constant, 0 if there is none), [N].
+        rounding: a bound on the float error of f at the start and below it, [N].
+    """
+
+    family: str
+    parameters: Floats
+    start: Floats
+    gap: Floats
+    distance: Floats
+    gradient_norm: Floats
+    tight: Mapping[str, Floats]
+    rounding: Floats
+
+    @property
+    def accurate(self) -> npt.NDArray[np.bool_]:
+        """Whether F0 has at least nine correct digits."""
+        return np.asarray(self.rounding <= 1e-9 * self.gap)
+
+
+def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -> Objectives:
+    """Arrays for decoded genes."""
+    d, family = structure.dimension, OBJECTIVES[structure.objective]
+    count = len(numbers["x0"])
+    one = np.ones(count)
+    start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
+    curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
+    columns: dict[str, Floats] = {"curvature": curvature}
+    if "slope" in numbers:
+        columns["slope"] = np.repeat(numbers["slope"][:, None], d, 1)
+    if "rise" in numbers:
+        columns["steep"] = quantise(columns["slope"] * (1 + numbers["rise"][:, None]))
+        columns["start"] = quantise(columns["slope"] / curvature + numbers["offset"][:, None], up=True)
+    if "quartic" in numbers:
+        columns["quartic"] = np.repeat(numbers["quartic"][:, None], d, 1)
+    parameters = np.stack([columns[p.name] for p in family.parameters], 1)
+    return describe(structure.objective, parameters, start, _smoothness(structure, reading, numbers))
+
+
+def describe(family: str, parameters: Floats, start: Floats, smooth: tuple[Floats, Floats]) -> Objectives:
+    """F0, R0, m and the constants of given objectives."""
+    formula = OBJECTIVES[family]
+    arguments = (x, *formula.parameters)
+    columns = [parameters[:, k] for k in range(len(formula.parameters))]
+    gap = numpy_function(formula.value, arguments)(start, *columns).sum(1)
+    gradient = numpy_function(formula.gradient, arguments)(start, *columns)
+    curvature = columns[[p.name for p in formula.parameters].index("curvature")]
+    strong = curvature.min(1) if family in ("quadratic", "quartic") else np.zeros(len(start))
+    size = gap
+    if family == "log_cosh":
+        # Near 0 its value is a difference of terms of size slope^2/curvature.
+        slope = columns[[p.name for p in formula.parameters].index("slope")]
+        size = gap + (slope**2 / curvature).sum(1)
+    return Objectives(
+        family,
+        parameters,
+        start,
+        gap,
+        np.sqrt((start**2).sum(1)),
+        np.sqrt((gradient**2).sum(1)),
+        {"L0": smooth[0], "L1": smooth[1], "strong": strong},
+        16 * np.finfo(np.float64).eps * size,
+    )
+
+
+def _smoothness(structure: Structure, reading: Reading, numbers: Letters) -> tuple[Floats, Floats]:
+    """The least L0 for the chosen L1, and that L1."""
+    one = np.ones(len(numbers["x0"]))
+    if "quartic" not in numbers:
+        letter = reading.slack_letter
+        positive = letter is not None and letter.domain is Domain.POSITIVE
+        return one, np.full_like(one, 2.0**-16 if positive else 0.0)
+    slack = numbers["L1"]
+    return quantise(quartic_smoothness(reading, one, numbers["quartic"], slack) * (1 + 1e-9), up=True), slack
+
+
+def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, slack: Floats) -> Floats:
+    """The least L0 for which ``curvature x^2/2 + quartic x^4/4`` is in the class, given L1 = ``slack`` > 0; [N]."""
+    q = quartic
+    # Worst x >= 0 of slope - L1 |f'|: at 0 or at the larger root of its derivative. For GS the slope is that of the
+    # longest admitted chord outwards, [x, x + 1/L1].
+    reach = np.zeros_like(q) if isinstance(reading.smoothness, HS) else 1 / slack
+
+    def needed(at: Floats) -> Floats:
+        chord = curvature + q * (3 * at**2 + 3 * at * reach + reach**2)
+        return np.asarray(chord - slack * (curvature * at + q * at**3))
+
+    inside = 36 * q**2 - 12 * slack * q * (slack * curvature - 3 * q * reach)
+    root = (6 * q + np.sqrt(np.maximum(inside, 0.0))) / (6 * slack * q)
+    return np.maximum(needed(np.zeros_like(q)), needed(np.maximum(root, 0.0)))
+
+
+# -- step size -------------------------------------------------------------------------------------------------------
+
+_STEP_SIZES = np.geomspace(1e-8, 4.0, 140)
+
+
+def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
+    """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
+
+    A grid finds the admissible interval, bisection its upper end; without a condition the largest is 4/L.
+    """
+    count = len(fraction)
+    if not reading.mentions("eta"):
+        return quantise(4.0 * fraction), np.full(count, 4.0)
+    column = {name: np.asarray(value).reshape(-1, 1) for name, value in letters.items()}
+    good = np.broadcast_to(reading.conditions_hold({**column, "eta": _STEP_SIZES[None, :]}), (count, len(_STEP_SIZES)))
+    some = good.any(1)
+    least = np.argmax(good, 1)
+    last = len(_STEP_SIZES) - 1 - np.argmax(good[:, ::-1], 1)
+    low, high = np.log(_STEP_SIZES[last]), np.log(_STEP_SIZES[np.minimum(last + 1, len(_STEP_SIZES) - 1)])
+    for _ in range(45):
+        middle = (low + high) / 2
+        holds = reading.conditions_hold({**letters, "eta": np.exp(middle)})
+        low, high = np.where(holds, middle, low), np.where(holds, high, middle)
+    # The true end is often a simple number: take it if it is admissible.
+    nearest = quantise(np.exp(low))
+    cap = np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(low), up=False))
+    wish = quantise(np.maximum(cap * fraction, _STEP_SIZES[least]))
+    chosen = np.where(fraction >= 1.0, cap, np.minimum(wish, cap))
+    return np.where(some, chosen, np.nan), np.where(some, cap, np.nan)

@@ -1,0 +1,233 @@
+"""Finite laws (and, for StepChange, objectives) inside one structure: genes to one-step scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from fuzz.budget import Meter
+from fuzz.genes import (
+    Gene,
+    Objectives,
+    Structure,
+    build_objectives,
+    decode,
+    describe,
+    fit_step_size,
+    objective_genes,
+    quantise,
+)
+from fuzz.onestep import (
+    SHRINK,
+    clip_second_moment,
+    drift,
+    exact_law,
+    make_stuck,
+    next_gradient_norm,
+    rational,
+    step_change,
+    stuck_gradient_norm,
+)
+from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.reading import Floats, Letters, Reading, domain_range
+from fuzz.trajectory import Choices, Scores, choices_of, exact
+from theorems.language.functions import OBJECTIVES
+from theorems.language.parameters import Parameter
+from theorems.language.quantities import (
+    ClipSecondMoment,
+    Drift,
+    NextGradientNorm,
+    Scope,
+    StepChange,
+    StuckGradientNorm,
+)
+
+
+class LawLandscape:
+    """Scores of a one-step quantity over finite laws (and, for StepChange, over objectives) inside one structure.
+
+    Args:
+        reading: the theorem.
+        structure: what is fixed; its noise is ``"finite"`` or ``"none"``.
+        pins: values of ``c``, of sigma or of ``m`` that are not searched.
+
+    Raises:
+        ValueError: for a quantity of whole runs.
+    """
+
+    stochastic = False
+
+    def __init__(self, reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> None:
+        if reading.quantity.scope is not Scope.ONE_STEP:
+            raise ValueError(f"{reading.quantity} is not a one-step quantity")
+        self.reading, self.structure, self.pins = reading, structure, dict(pins or {})
+        quantity, d = reading.quantity, structure.dimension
+        self.moves = quantity in (StepChange, NextGradientNorm)
+        genes: list[Gene] = objective_genes(structure, reading) if self.moves else []
+        if not self.moves and quantity != StuckGradientNorm and "m" not in self.pins:
+            genes.append(Gene("m", 1e-3, 1e2))
+        self.free_atoms = 0
+        if structure.noise == "finite":
+            self.free_atoms = structure.atoms // 2 if structure.mirrored else structure.atoms
+            if self._sigma_name not in self.pins:
+                genes.append(Gene("deviation", *structure.deviation))
+            genes += [Gene(f"weight{i}", -8.0, 8.0, "linear") for i in range(self.free_atoms - 1)]
+            genes += [Gene(f"atom{i}.{j}", -2.0, 2.0, "linear") for i in range(self.free_atoms) for j in range(d)]
+        if (self.moves or reading.mentions("eta")) and not structure.at_cap:
+            genes.append(Gene("fraction", 1e-6, 1.0))
+        genes += [Gene(f"free {p.name}", *domain_range(p)) for p in self._free]
+        self.genes = tuple(genes)
+
+    @property
+    def _sigma_name(self) -> str:
+        letter = self.reading.sigma_letter
+        return "sigma" if letter is None else str(letter.name)
+
+    @property
+    def _free(self) -> list[Parameter]:
+        return [p for p in self.reading.free if p.name not in self.pins]
+
+    # -- laws --------------------------------------------------------------------------------------------------------
+
+    def _law(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
+        """Probabilities [N, K], multiples of 2^-32, and atoms [N, K, d] with mean zero and deviation ``deviation``."""
+        structure, d = self.structure, self.structure.dimension
+        if not self.free_atoms:
+            return np.ones((count, 1)), np.zeros((count, 1, d))
+        k = self.free_atoms
+        logits = np.stack([numbers[f"weight{i}"] for i in range(k - 1)] + [np.zeros(count)], 1)
+        weights = np.exp(logits - logits.max(1, keepdims=True))
+        weights /= weights.sum(1, keepdims=True)
+        unit = np.stack([np.stack([numbers[f"atom{i}.{j}"] for j in range(d)], 1) for i in range(k)], 1)
+        # An atom of small probability must be far out to matter: measured in 1/sqrt(p) all atoms are alike.
+        unit = unit / np.sqrt(weights)[..., None]
+        # Short binary numbers; the likeliest atom takes up the rest, so that total and mean are exact.
+        total = 0.5 if structure.mirrored else 1.0
+        rows, solved = np.arange(count), weights.argmax(1)
+        weights = np.maximum(np.round(weights * total * 2.0**32), 1.0) / 2.0**32
+        weights[rows, solved] = 0.0
+        weights[rows, solved] = total - weights.sum(1)
+
+        def centred(atoms: Floats) -> Floats:
+            if not structure.mirrored:
+                atoms[rows, solved] = 0.0
+                atoms[rows, solved] = -(weights[..., None] * atoms).sum(1) / weights[rows, solved][:, None]
+            return atoms
+
+        unit = centred(unit)
+        spread = np.sqrt((weights * (unit**2).sum(-1)).sum(1) / total)
+        factor = np.divide(numbers["deviation"], spread, out=np.zeros(count), where=spread > 1e-9)
+        atoms = centred(quantise(unit * (factor * SHRINK)[:, None, None], 30))
+        if structure.mirrored:
+            return np.repeat(weights, 2, 1), np.stack([atoms, -atoms], 2).reshape(count, 2 * k, d)
+        return weights, atoms
+
+    # -- scores ------------------------------------------------------------------------------------------------------
+
+    def _draft(self, raw: Floats) -> tuple[Letters, Objectives, Floats, Floats, Floats]:
+        count = len(raw)
+        numbers = decode(self.genes, raw)
+        c = np.full(count, self.pins.get("c", 1.0))
+        if self._sigma_name in self.pins:
+            numbers["deviation"] = np.full(count, self.pins[self._sigma_name])
+        elif "deviation" in numbers:
+            numbers["deviation"] = numbers["deviation"] * self.pins.get("c", 1.0)
+        probabilities, atoms = self._law(numbers, count)
+        at_zero = np.full(count, np.inf)
+        if self.moves:
+            objectives = build_objectives(self.structure, self.reading, numbers)
+        else:
+            if self.reading.quantity == StuckGradientNorm:
+                m, at_zero = stuck_gradient_norm(c, probabilities, atoms)
+                m = np.where(at_zero <= 0, quantise(m * (1 - 2.0**-40), 44, up=False), 0.0)
+            else:
+                m = numbers["m"] if "m" in numbers else np.full(count, self.pins["m"])
+            one = np.ones((count, 1, self.structure.dimension))
+            start = np.concatenate([m[:, None], np.zeros((count, self.structure.dimension - 1))], 1)
+            objectives = describe("quadratic", one, start, (one[:, 0, 0], np.zeros(count)))
+        known: Letters = {
+            "c": c,
+            "m": objectives.gradient_norm,
+            "T": np.ones(count),
+            "F0": objectives.gap,
+            "R0": objectives.distance,
+            **{
+                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
+                for p in self.reading.free
+            },
+        }
+        deviation = numbers.get("deviation", np.zeros(count))
+        letters = self.reading.fill(known, {**objectives.tight, "deviation": deviation})
+        letters["eta"] = np.ones(count)
+        if self.moves or self.reading.mentions("eta"):
+            letters["eta"], _ = fit_step_size(self.reading, letters, numbers.get("fraction", np.ones(count)))
+        return letters, objectives, probabilities, atoms, at_zero
+
+    def evaluate(self, raw: Floats, replicas: int, meter: Meter, seed: int, first_id: int) -> Scores:
+        """Score raw genes [N, G]. Expectations are exact up to rounding: replicas, seed and id do not matter."""
+        letters, objectives, probabilities, atoms, at_zero = self._draft(raw)
+        meter.add(probabilities.size, len(raw))
+        quantity, c, m = self.reading.quantity, letters["c"], letters["m"]
+        if quantity == Drift:
+            measured = drift(m, c, probabilities, atoms)
+        elif quantity == StuckGradientNorm:
+            measured = m
+        elif quantity == ClipSecondMoment:
+            measured = clip_second_moment(m, c, probabilities, atoms)
+        else:
+            function = step_change if quantity == StepChange else next_gradient_norm
+            measured = function(objectives, letters["eta"], c, probabilities, atoms)
+            if quantity == StepChange:
+                measured = measured - 4 * objectives.rounding
+        good = ~np.isnan(letters["eta"]) & self.reading.conditions_hold(letters)
+        if self.moves:
+            good &= objectives.accurate
+        score = np.where(good, self.reading.score(letters, measured), -np.inf)
+        if quantity == StuckGradientNorm:
+            # Without a stuck point the drift at 0 says how far the law is from having one.
+            guide = np.where(at_zero <= 0, score, -at_zero / c)
+            score = np.where(at_zero <= 0, score, -np.inf)
+        else:
+            guide = score
+        return Scores(score, np.zeros(len(raw)), np.where(np.isfinite(guide), guide, -1e3))
+
+    def problem(self, raw: Floats) -> tuple[Problem, Choices] | None:
+        """The exact problem of one gene vector [G], or ``None`` if it breaks a condition or cannot be made stuck."""
+        letters, objectives, probabilities, atoms, _ = self._draft(raw[None, :])
+        if np.isnan(letters["eta"][0]) or not np.ravel(self.reading.conditions_hold(letters))[0]:
+            return None
+        noise: Family | FiniteLaw
+        d = self.structure.dimension
+        start = [Fraction(float(v)) for v in objectives.start[0]]
+        if not self.free_atoms:
+            noise = Family("none", ({},) * d)
+        else:
+            law = exact_law(probabilities[0], atoms[0])
+            variance = sum(p * sum(e * e for e in a) for p, a in law)
+            letters = dict(letters)
+            name = self._sigma_name
+            if name in letters:
+                bound = Fraction(float(np.ravel(letters[name])[0]))
+                if self.reading.sigma_letter is not None and bound * bound < variance and name not in self.pins:
+                    letters[name] = quantise(np.sqrt(np.array([float(variance)])), 40, up=True)
+            if self.reading.quantity == StuckGradientNorm:
+                found = make_stuck(start[0], Fraction(float(letters["c"][0])), law)
+                if found is None:
+                    return None
+                start[0] = found
+            noise = FiniteLaw(tuple((rational(p), tuple(map(rational, a))) for p, a in law))
+        family = OBJECTIVES[objectives.family]
+        coordinates = tuple(
+            {p.name: exact(objectives.parameters[0, k, i]) for k, p in enumerate(family.parameters)} for i in range(d)
+        )
+        problem = Problem(
+            objective=Family(objectives.family, coordinates),
+            noise=noise,
+            start=tuple(map(rational, start)),
+            step_size=exact(letters["eta"][0]),
+            clipping_threshold=exact(letters["c"][0]),
+            steps=1,
+        )
+        return problem, choices_of(self.reading, letters)

@@ -1,0 +1,158 @@
+"""A theorem read as functions of float arrays: its conditions, its score, and the letters that a problem settles.
+
+Used to steer a search over thousands of problems; what a search returns is bound and judged again in exact numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import sympy as sp
+from sympy.logic.boolalg import BooleanAtom, BooleanFunction
+
+from fuzz.engine.printers.numpy_source import numpy_function
+from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Symmetric
+from theorems.language.parameters import Domain, Parameter
+from theorems.language.quantities import Adversary
+from theorems.language.theorem import Theorem
+
+Floats = npt.NDArray[np.float64]
+Letters = dict[str, Floats]
+"""Values by the name of a letter, arrays that broadcast together."""
+
+PROBLEM_LETTERS = ("eta", "c", "T", "F0", "R0", "m")
+"""Letters that objective, start and algorithm settle."""
+
+
+class Reading:
+    """One theorem, for arrays.
+
+    Args:
+        theorem: the statement.
+
+    Attributes:
+        free: parameters that no problem settles (a letter that only a condition or a bound mentions).
+        exact_gradients, convex, symmetric: which of these is assumed.
+        curvature_like: whether a smoothness class is assumed, and ``needs_strong`` whether PL is.
+
+    Raises:
+        ValueError: one line, if an assumption's argument cannot be solved for a letter.
+    """
+
+    def __init__(self, theorem: Theorem) -> None:
+        self.theorem = theorem
+        self.quantity = theorem.claim.quantity
+        self.maximised = self.quantity.adversary is Adversary.MAXIMISES
+        self.exact_gradients = theorem.has(ExactGradients)
+        self.noisy = theorem.has(BoundedVariance)
+        self.convex = theorem.has(Convex)
+        self.symmetric = theorem.has(Symmetric)
+        self.needs_strong = theorem.has(PL)
+        self.smoothness = theorem.smoothness
+        self._solved: list[tuple[str, Parameter, Callable[..., Floats], tuple[sp.Symbol, ...]]] = []
+        self._caps: list[tuple[str, sp.Expr]] = []
+        settled = set(PROBLEM_LETTERS)
+        for about, expression in self._arguments():
+            self._read_argument(about, theorem.expand(sp.sympify(expression)), settled)
+        self.free = tuple(p for p in theorem.parameters if p.name not in settled)
+        self.sigma_letter = next((p for about, p, *_ in self._solved if about == "deviation"), None)
+        self.slack_letter = next((p for about, p, *_ in self._solved if about == "L1"), None)
+        self._bound = _function(theorem.bound)
+        self._origin = _function(self.quantity.origin)
+        self._conditions = [(condition, _function(condition)) for condition in theorem.conditions]
+
+    def _arguments(self) -> list[tuple[str, sp.Expr]]:
+        found: list[tuple[str, sp.Expr]] = []
+        for assumption in self.theorem.given:
+            if isinstance(assumption, GS | HS):
+                found += [("L1", assumption.L1), ("L0", assumption.L0)]
+            elif isinstance(assumption, PL):
+                found.append(("strong", assumption.mu))
+            elif isinstance(assumption, BoundedVariance):
+                found.append(("deviation", assumption.sigma))
+        return found
+
+    def _read_argument(self, about: str, expression: sp.Expr, settled: set[str]) -> None:
+        letters = sorted((s for s in expression.free_symbols if s.name not in settled), key=lambda s: str(s.name))
+        if not letters:
+            if about != "L1" or expression != 0:
+                self._caps.append((about, expression))
+            return
+        letter, tight = letters[0], sp.Symbol("tight", nonnegative=True)
+        solutions = [tight] if expression == letter else sp.solve(sp.Eq(expression, tight), letter)
+        if len(solutions) != 1:
+            raise ValueError(f"theorem {self.theorem.name!r}: cannot solve {expression} for {letter} in 'given'")
+        symbols = tuple(sorted(solutions[0].free_symbols, key=str))
+        self._solved.append((about, letter, numpy_function(solutions[0], symbols), symbols))
+        settled.add(str(letter.name))
+
+    def fill(self, letters: Letters, tight: Mapping[str, Floats]) -> Letters:
+        """``letters`` with those that assumptions settle, each as tight as the problem allows.
+
+        Args:
+            letters: values of problem letters and free parameters.
+            tight: the problem's ``L0``, ``L1``, ``strong`` and ``deviation``.
+        """
+        known: Letters = {"L0": np.asarray(tight["L0"]), "L1": np.asarray(tight["L1"]), **letters}
+        for about, letter, solve, symbols in self._solved:
+            known["tight"] = np.asarray(tight[about])
+            known[str(letter.name)] = np.asarray(solve(*(known[str(s.name)] for s in symbols)), np.float64)
+        for about, expression in self._caps:
+            # A constant argument is a hypothesis about the problem itself.
+            known[f"{about} cap"] = np.asarray(_function(expression)(known) - tight[about], np.float64)
+        known.pop("tight", None)
+        return known
+
+    def conditions_hold(self, letters: Letters) -> npt.NDArray[np.bool_]:
+        """Whether all of ``when`` holds, shape of the broadcast letters. Undefined values count as failing."""
+        good: npt.NDArray[np.bool_] = np.asarray(True)
+        with np.errstate(all="ignore"):
+            for _, function in self._conditions:
+                good = good & np.asarray(function(letters), bool)
+            for name in letters:
+                if name.endswith(" cap"):
+                    good = good & (letters[name] >= 0)
+        return good
+
+    def mentions(self, name: str) -> bool:
+        """Whether a condition depends on this letter."""
+        return any(str(s.name) == name for condition, _ in self._conditions for s in condition.free_symbols)
+
+    def bound(self, letters: Letters) -> Floats:
+        """The claim's bound."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self._bound(letters), np.float64)
+
+    def score(self, letters: Letters, measured: Floats) -> Floats:
+        """``(measured - lo)/(bound - lo)``, mirrored for minimised quantities; above 1 is a violation.
+
+        -inf where it is not a number; a bound on the wrong side of ``lo`` is beaten by any value: 1e6 there.
+        """
+        with np.errstate(all="ignore"):
+            low, bound = np.asarray(self._origin(letters), np.float64), self.bound(letters)
+            sign = 1.0 if self.maximised else -1.0
+            room, excess = sign * (bound - low), sign * (measured - bound)
+            rounding = 32 * np.finfo(np.float64).eps * (np.abs(low) + np.abs(bound) + np.abs(measured))
+            # Rounding is held against the claim's failing, so that an equality does not look like a violation.
+            excess = np.where(excess > 0, np.maximum(excess - rounding, 0.0), excess)
+            result = np.where(room > rounding, 1.0 + excess / room, np.where(excess > 0, 1e6, -np.inf))
+        return np.where(np.isfinite(result), result, -np.inf)
+
+
+def domain_range(parameter: Parameter) -> tuple[float, float]:
+    """Where a free parameter is searched: six decades around 1, mirrored nowhere (letters of papers are positive)."""
+    return (1.0, 1e4) if parameter.domain is Domain.POSITIVE_INTEGER else (1e-3, 1e3)
+
+
+def _function(expression: sp.Basic) -> Callable[[Letters], Floats]:
+    if isinstance(expression, BooleanFunction):
+        expression = expression.to_nnf()  # implications and negations become what the printer knows
+    symbols = tuple(sorted(expression.free_symbols, key=str))
+    if isinstance(expression, BooleanAtom):
+        truth = bool(expression)
+        return lambda letters: np.asarray(truth)
+    formula = numpy_function(expression, symbols)
+    names = [str(s.name) for s in symbols]
+    return lambda letters: formula(*(letters[name] for name in names))

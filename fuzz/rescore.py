@@ -1,0 +1,120 @@
+"""The score of any problem, in floats: for problems that come from elsewhere and for the minimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import sympy as sp
+
+from fuzz.engine import Batch, Instance
+from fuzz.genes import Objectives, describe, quartic_smoothness
+from fuzz.onestep import clip_second_moment, drift, next_gradient_norm, step_change
+from fuzz.problem import FiniteLaw, Problem
+from fuzz.reading import Floats, Letters, Reading
+from fuzz.trajectory import measure
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.parameters import Parameter
+from theorems.language.quantities import ClipSecondMoment, Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
+
+
+def deviation_of(problem: Problem) -> sp.Expr:
+    """The exact standard deviation of the noise vector."""
+    if isinstance(problem.noise, FiniteLaw):
+        return sp.sqrt(problem.noise.second_moment)
+    noise = NOISES[problem.noise.name]
+    coordinates = problem.noise.coordinates[:1] if noise.oracle else problem.noise.coordinates
+    variances = [noise.variance.xreplace({p: numbers[p.name] for p in noise.parameters}) for numbers in coordinates]
+    return sp.sqrt(sum(variances, sp.Integer(0)))
+
+
+def letters_of(reading: Reading, problem: Problem, choices: Mapping[Parameter, sp.Expr]) -> tuple[Letters, Objectives]:
+    """Float values [1] of the statement's letters at a problem, each as tight as the problem and choices allow."""
+    family = OBJECTIVES[problem.objective.name]
+    parameters = np.array(
+        [[[float(numbers[p.name]) for numbers in problem.objective.coordinates] for p in family.parameters]], np.float64
+    )
+    start = np.array([[float(v) for v in problem.start]], np.float64)
+    chosen = {str(p.name): np.array([float(v)]) for p, v in choices.items()}
+    curvature = parameters[:, [p.name for p in family.parameters].index("curvature")].max(1)
+    slack = chosen.get(str(reading.slack_letter.name)) if reading.slack_letter is not None else None
+    smooth = (curvature, np.zeros(1) if slack is None else slack)
+    if problem.objective.name == "quartic" and slack is not None:
+        quartic = parameters[:, [p.name for p in family.parameters].index("quartic"), 0]
+        smooth = (quartic_smoothness(reading, curvature, quartic, slack), slack)
+    objectives = describe(problem.objective.name, parameters, start, smooth)
+    known: Letters = {
+        "c": np.array([float(problem.clipping_threshold)]),
+        "eta": np.array([float(problem.step_size)]),
+        "T": np.array([float(problem.steps)]),
+        "F0": objectives.gap,
+        "R0": objectives.distance,
+        "m": objectives.gradient_norm,
+        **{str(p.name): chosen.get(str(p.name), np.ones(1)) for p in reading.free},
+    }
+    letters = reading.fill(known, {**objectives.tight, "deviation": np.array([float(deviation_of(problem))])})
+    # A chosen letter stands, where it is no tighter than the problem allows; the caller checks hypotheses exactly.
+    letters.update({name: value for name, value in chosen.items() if name in letters})
+    return letters, objectives
+
+
+def rescore(
+    reading: Reading,
+    problem: Problem,
+    choices: Mapping[Parameter, sp.Expr],
+    replicas: int = 256,
+    seed: int = 0,
+    instance_id: int = 0,
+) -> tuple[float, float]:
+    """Score and standard error; -inf where a condition fails, a run is invalid, or a one-step law is not finite."""
+    letters, objectives = letters_of(reading, problem, choices)
+    good = bool(np.ravel(reading.conditions_hold(letters))[0])
+    if not good:
+        return -np.inf, 0.0
+    if reading.quantity.scope is Scope.ONE_STEP:
+        measured = _one_step(reading, problem, letters, objectives)
+        return float(reading.score(letters, measured)[0]), 0.0
+    if isinstance(problem.noise, FiniteLaw):
+        return -np.inf, 0.0
+    instance = Instance(
+        problem.objective.name,
+        _columns(problem.objective.coordinates),
+        [float(v) for v in problem.start],
+        float(problem.step_size),
+        float(problem.clipping_threshold),
+        problem.steps,
+        problem.noise.name,
+        _columns(problem.noise.coordinates),
+    )
+    batch = Batch.of([instance], seed=seed, instance_ids=[instance_id])
+    runs = 1 if problem.deterministic else replicas
+    score, error = measure(reading, letters, batch, runs, objectives.rounding)
+    return float(score[0]), float(error[0])
+
+
+def _one_step(reading: Reading, problem: Problem, letters: Letters, objectives: Objectives) -> Floats:
+    quantity, c, m = reading.quantity, letters["c"], letters["m"]
+    if isinstance(problem.noise, FiniteLaw):
+        atoms = np.array([[[float(e) for e in v] for _, v in problem.noise.atoms]], np.float64)
+        probabilities = np.array([[float(p) for p, _ in problem.noise.atoms]], np.float64)
+    elif problem.deterministic:
+        atoms, probabilities = np.zeros((1, 1, problem.dimension)), np.ones((1, 1))
+    else:
+        return np.array([np.nan])
+    if quantity in (Drift, StuckGradientNorm, ClipSecondMoment):
+        if any(objectives.start[0, 1:]):
+            return np.array([np.nan])
+        if quantity == Drift:
+            return drift(m, c, probabilities, atoms)
+        if quantity == ClipSecondMoment:
+            return clip_second_moment(m, c, probabilities, atoms)
+        return np.where(drift(m, c, probabilities, atoms) <= 1e-12 * c, m, np.nan)
+    if quantity == StepChange:
+        change = step_change(objectives, letters["eta"], c, probabilities, atoms)
+        return np.asarray(change - 4 * objectives.rounding)
+    assert quantity == NextGradientNorm
+    return next_gradient_norm(objectives, letters["eta"], c, probabilities, atoms)
+
+
+def _columns(coordinates: tuple[Mapping[str, sp.Expr], ...]) -> dict[str, list[float]]:
+    return {name: [float(numbers[name]) for numbers in coordinates] for name in (coordinates[0] if coordinates else {})}

@@ -1,0 +1,363 @@
+"""Search for a violation (or, for an attained claim, for the bound itself): the score of a claim, pushed up.
+
+Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures compete: all get a few random points,
+the better half goes on with more generations and more replicas, until a few are left; then it starts again with new
+structures and the best of the old. Every comparison between structures uses fresh randomness, because the best of
+many noisy scores is biased upward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fuzz.budget import Budget, Meter
+from fuzz.genes import Structure
+from fuzz.problem import Problem
+from fuzz.reading import Floats, Reading
+from fuzz.rescore import rescore
+from fuzz.strategies import Landscape, boundary_structures, draw_structures, landscape
+from fuzz.trajectory import Choices, Scores
+from theorems.language.parameters import Parameter
+from theorems.language.theorem import Theorem
+
+_POPULATION = 16
+_DESIGN = 48
+_DRAWN = 24
+_GENERATIONS = (12, 24, 48, 96)
+_REPLICAS = (4, 8, 32, 128)
+_FINAL_REPLICAS = 512
+_STEPS_PER_SECOND = 2e7
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A problem worth confirming.
+
+    Attributes:
+        problem, choices: exact numbers; ``choices`` are the letters that the problem leaves open.
+        score: estimated on randomness that did not select it; above 1 is a violation.
+        error: one standard error of the score, 0 without noise.
+        regime: the structure, in words.
+    """
+
+    problem: Problem
+    choices: Choices
+    score: float
+    error: float
+    regime: str
+
+    @property
+    def lower(self) -> float:
+        """The score less one standard error, by which candidates are ranked."""
+        return self.score - self.error
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found, and how hard it looked.
+
+    Attributes:
+        candidates: at most five, of different structures, the most promising first.
+        score: of the best candidate, -inf if there is none.
+        steps, seconds, evaluations: engine steps, wall clock, problems scored.
+        regimes: best score seen in each structure that was tried, by its name; selection makes it optimistic.
+        history: (steps, best score so far), for a plot.
+        stopped: ``"budget"`` or ``"enough"``.
+    """
+
+    candidates: tuple[Candidate, ...]
+    score: float
+    steps: int
+    seconds: float
+    evaluations: int
+    regimes: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[tuple[int, float], ...] = ()
+    stopped: str = "budget"
+
+    @property
+    def best(self) -> Candidate | None:
+        """The first candidate."""
+        return self.candidates[0] if self.candidates else None
+
+
+Progress = Callable[[float, float, int], None]
+"""Called with the part of the budget that is spent, the best score so far and the steps."""
+
+
+def search(
+    theorem: Theorem,
+    budget: Budget,
+    seed: int = 0,
+    *,
+    oracle: bool = False,
+    device: str = "auto",
+    progress: Progress | None = None,
+    extra_starts: Sequence[tuple[Problem, Choices]] = (),
+    enough: float | None = None,
+    at: Mapping[Parameter, float] | None = None,
+) -> SearchResult:
+    """Maximise the score of a theorem's claim.
+
+    Args:
+        theorem: the statement.
+        budget: with steps the result depends on ``seed`` alone, with seconds also on the machine.
+        seed: of structures, CMA-ES and noise.
+        oracle: allow noise built from the worst drift at the current point.
+        device: ``"auto"`` or ``"cpu"``.
+        progress: see :data:`Progress`.
+        extra_starts: problems from elsewhere (a witness, say) that compete as they are.
+        enough: stop once a candidate's score, less three standard errors, is above this.
+        at: parameters that are held: ``c``, sigma, ``m`` or a free letter.
+
+    Raises:
+        ValueError: one line: an unknown device, a parameter that cannot be held, or assumptions that no family meets.
+    """
+    if device not in ("auto", "cpu"):
+        raise ValueError(f"device must be auto or cpu, not {device!r}")
+    return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
+
+
+class _Arm:
+    """One structure and its CMA-ES."""
+
+    def __init__(self, inside: Landscape, rng: np.random.Generator, start: Floats | None = None) -> None:
+        self.inside, self.rng = inside, rng
+        self.best: Floats | None = start
+        self.guide, self.score, self.error = -math.inf, -math.inf, 0.0
+        self._strategy: Any = None
+
+    @property
+    def size(self) -> int:
+        return len(self.inside.genes)
+
+    @property
+    def rank(self) -> float:
+        return self.guide - self.error
+
+    def design(self, count: int) -> Floats:
+        """Random points; a third have each gene at an end with probability 1/4, for extremes are where claims fail."""
+        points = self.rng.random((count, self.size))
+        ends = self.rng.random((count, self.size)) < 0.25
+        ends[count // 3 :] = False
+        return np.where(ends, np.round(points), points)
+
+    def ask(self) -> Floats:
+        if self._strategy is None:
+            import cma
+
+            def normal(*shape: int) -> npt.NDArray[np.float64]:
+                return self.rng.standard_normal(shape)
+
+            options = {"verbose": -9, "randn": normal, "seed": math.nan, "popsize": _POPULATION, "verb_log": 0}
+            self._strategy = cma.CMAEvolutionStrategy(self.best, 0.2, options)
+        return np.array(self._strategy.ask())
+
+    def tell(self, points: Floats, guide: Floats) -> bool:
+        """Whether CMA-ES can go on."""
+        outside = np.abs(points - np.clip(points, 0, 1)).sum(1)
+        scale = np.maximum(1e-3, np.abs(guide) * 1e-3)
+        self._strategy.tell(list(points), list(-guide + outside * scale))
+        return not self._strategy.stop()
+
+    @property
+    def favourite(self) -> Floats:
+        """The mean of the search distribution, a better guess than any single noisy point."""
+        return np.asarray(self._strategy.result.xfavorite)
+
+    def forget(self) -> None:
+        self._strategy = None
+
+
+class _Search:
+    def __init__(
+        self,
+        theorem: Theorem,
+        budget: Budget,
+        seed: int,
+        oracle: bool,
+        progress: Progress | None,
+        at: Mapping[Parameter, float],
+    ) -> None:
+        self.reading, self.seed, self.oracle, self.progress = Reading(theorem), seed, oracle, progress
+        self.meter = Meter(budget)
+        self.pins = {str(p.name): float(v) for p, v in at.items()}
+        self._check_pins()
+        # One evaluation may cost at most this, so that no structure eats the budget.
+        total = float(budget.steps) if budget.steps is not None else (budget.seconds or 1.0) * _STEPS_PER_SECOND
+        self.cost_cap = max(total / 50, 1e3)
+        self.next_id = 0
+        self.regimes: dict[str, float] = {}
+        self.history: list[tuple[int, float]] = []
+        self.hall: dict[Structure, tuple[Floats, float, float]] = {}
+
+    def _check_pins(self) -> None:
+        letter = self.reading.sigma_letter
+        allowed = {"c", "m", *(str(p.name) for p in self.reading.free)} | ({str(letter.name)} if letter else set())
+        for name, value in self.pins.items():
+            if name not in allowed:
+                raise ValueError(f"cannot hold {name}; what can be held: {', '.join(sorted(allowed))}")
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be held at a positive number, not {value}")
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self, extra: Sequence[tuple[Problem, Choices]], enough: float | None) -> SearchResult:
+        others = [c for c in (self._judge(problem, choices) for problem, choices in extra) if c is not None]
+        bracket, stopped = 0, "budget"
+        while True:
+            arms = self._arms(bracket)
+            self._bracket(arms, bracket)
+            if self._is_enough(enough):
+                stopped = "enough"
+                break
+            if self.meter.spent:
+                break
+            bracket += 1
+        candidates = self._candidates(others)
+        score = candidates[0].score if candidates else -math.inf
+        return SearchResult(
+            candidates,
+            score,
+            self.meter.steps,
+            self.meter.seconds,
+            self.meter.evaluations,
+            dict(self.regimes),
+            tuple(self.history),
+            stopped,
+        )
+
+    def _arms(self, bracket: int) -> list[_Arm]:
+        drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + bracket, self.oracle)
+        if bracket == 0:
+            drawn = boundary_structures(self.reading, self.oracle) + drawn
+        champions = sorted(self.hall, key=lambda s: self.hall[s][1] - self.hall[s][2], reverse=True)[:3]
+        names = list(dict.fromkeys([*champions, *drawn]))
+        made = []
+        for number, structure in enumerate(names):
+            rng = np.random.default_rng([self.seed % 2**63, bracket, number])
+            inside = landscape(self.reading, structure, self.pins)
+            made.append(_Arm(inside, rng, self.hall[structure][0] if structure in self.hall else None))
+        return made
+
+    def _bracket(self, arms: list[_Arm], bracket: int) -> None:
+        for arm in arms:
+            if self.meter.spent and bracket + len(self.regimes) > 0:
+                return
+            points = arm.design(_DESIGN if not arm.inside.stochastic else _DESIGN // 2)
+            if arm.best is not None:
+                points[0] = arm.best
+            if not arm.size:
+                points = points[:1]
+            self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
+        for level, generations in enumerate(_GENERATIONS):
+            arms = sorted((a for a in arms if math.isfinite(a.guide)), key=lambda a: a.rank, reverse=True)
+            arms = arms[: max(3, math.ceil(len(arms) / 2))]
+            replicas = _REPLICAS[min(level + min(bracket, 1), len(_REPLICAS) - 1)]
+            for arm in arms:
+                self._advance(arm, generations, replicas)
+                if self.meter.spent:
+                    return
+
+    def _advance(self, arm: _Arm, generations: int, replicas: int) -> None:
+        """Some generations of CMA-ES, then a fresh estimate of the best point."""
+        if arm.size < 2:
+            return
+        going = True
+        for _ in range(generations):
+            if self.meter.spent or not going:
+                break
+            points = arm.ask()
+            scores = self._evaluate(arm, points, replicas)
+            going = arm.tell(points, scores.guide)
+            self._learn(arm, points, scores)
+        if arm.inside.stochastic and arm.best is not None:
+            self._refresh(arm, replicas * 4)
+        if not going:
+            arm.forget()
+
+    def _refresh(self, arm: _Arm, replicas: int) -> None:
+        """Replace the selected score of the best point, or of the favourite, by a fresh one."""
+        assert arm.best is not None
+        points = np.stack([arm.best, arm.favourite])
+        first = self._evaluate(arm, points, replicas)
+        chosen = int(np.argmax(first.guide - first.error))
+        fresh = self._evaluate(arm, points[chosen : chosen + 1], replicas)
+        arm.best, arm.guide = points[chosen], float(fresh.guide[0])
+        arm.score, arm.error = float(fresh.score[0]), float(fresh.error[0])
+        self._remember(arm)
+
+    def _evaluate(self, arm: _Arm, points: Floats, replicas: int) -> Scores:
+        longest = arm.inside.structure.steps[1]
+        affordable = max(2, int(self.cost_cap / (len(points) * math.sqrt(longest * arm.inside.structure.steps[0]))))
+        scores = arm.inside.evaluate(points, min(replicas, affordable), self.meter, self.seed, self.next_id)
+        self.next_id += len(points)
+        if self.progress is not None:
+            self.progress(
+                min(1.0, self.meter.fraction), self.history[-1][1] if self.history else -math.inf, self.meter.steps
+            )
+        return scores
+
+    def _learn(self, arm: _Arm, points: Floats, scores: Scores) -> None:
+        chosen = int(np.argmax(scores.guide - scores.error))
+        if scores.guide[chosen] - scores.error[chosen] > arm.rank:
+            arm.best, arm.guide = points[chosen], float(scores.guide[chosen])
+            arm.score, arm.error = float(scores.score[chosen]), float(scores.error[chosen])
+        self._remember(arm)
+
+    def _remember(self, arm: _Arm) -> None:
+        structure = arm.inside.structure
+        regime = structure.regime
+        self.regimes[regime] = max(self.regimes.get(regime, -math.inf), arm.score)
+        if arm.best is None or not math.isfinite(arm.score):
+            return
+        lower = arm.score - arm.error
+        known = self.hall.get(structure)
+        if known is None or lower > known[1] - known[2] or np.array_equal(known[0], arm.best):
+            self.hall[structure] = (arm.best, arm.score, arm.error)
+        if not self.history or lower > self.history[-1][1]:
+            self.history.append((self.meter.steps, lower))
+
+    # -- candidates --------------------------------------------------------------------------------------------------
+
+    def _is_enough(self, enough: float | None) -> bool:
+        if enough is None:
+            return False
+        promising = sorted(self.hall.items(), key=lambda item: item[1][1] - item[1][2], reverse=True)[:3]
+        for structure, (best, score, error) in promising:
+            if score - 3 * error > enough:
+                found = self._estimate(structure, best)
+                if found is not None and found[0] - 3 * found[1] > enough:
+                    return True
+        return False
+
+    def _estimate(self, structure: Structure, point: Floats) -> tuple[float, float] | None:
+        """Score and error on fresh randomness, paid for even when the budget is spent."""
+        inside = landscape(self.reading, structure, self.pins)
+        longest = max(structure.steps)
+        replicas = int(min(_FINAL_REPLICAS, max(32, self.cost_cap / longest))) if inside.stochastic else 1
+        scores = inside.evaluate(point[None, :], replicas, self.meter, self.seed, self.next_id)
+        self.next_id += 1
+        return (float(scores.score[0]), float(scores.error[0])) if math.isfinite(scores.score[0]) else None
+
+    def _candidates(self, others: list[Candidate]) -> tuple[Candidate, ...]:
+        found = list(others)
+        ranked = sorted(self.hall, key=lambda s: self.hall[s][1] - self.hall[s][2], reverse=True)
+        for structure in ranked[:8]:
+            point = self.hall[structure][0]
+            estimate = self._estimate(structure, point)
+            exact = landscape(self.reading, structure, self.pins).problem(point)
+            if estimate is not None and exact is not None:
+                found.append(Candidate(*exact, *estimate, structure.regime))
+        return tuple(sorted(found, key=lambda c: c.lower, reverse=True)[:5])
+
+    def _judge(self, problem: Problem, choices: Choices) -> Candidate | None:
+        score, error = rescore(self.reading, problem, choices, _FINAL_REPLICAS, self.seed, self.next_id)
+        self.next_id += 1
+        self.meter.add(problem.steps * (1 if problem.deterministic else _FINAL_REPLICAS), 1)
+        return Candidate(problem, choices, score, error, "given") if math.isfinite(score) else None

@@ -1,0 +1,187 @@
+"""Hypothesis strategies: structures and whole problems that meet a theorem's assumptions by construction.
+
+``problems(theorem)`` is for anyone's ``@given``; ``draw_structures`` is how the search gets its arms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import strategies as st
+
+from fuzz.genes import Structure
+from fuzz.laws import LawLandscape
+from fuzz.problem import Problem
+from fuzz.reading import Letters, Reading
+from fuzz.trajectory import RunLandscape
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.quantities import Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
+from theorems.language.theorem import Theorem
+
+Landscape = LawLandscape | RunLandscape
+
+_DEVIATIONS = ((1e-2, 0.3), (0.3, 3.0), (3.0, 1e2), (1.0, 1.0), (1e-2, 1e2))
+_STEPS = ((1, 1), (2, 8), (8, 64), (64, 1000), (1000, 20000))
+_SYMMETRIC = ("symmetric_two_point", "gaussian", "student_t")
+_GRID = 64
+
+
+def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
+    """The numeric search space inside a structure."""
+    if reading.quantity.scope is Scope.ONE_STEP:
+        return LawLandscape(reading, structure, pins)
+    return RunLandscape(reading, structure, pins)
+
+
+def structures(theorem: Theorem, *, oracle: bool = False) -> st.SearchStrategy[Structure]:
+    """Structures whose families meet the theorem's assumptions.
+
+    Args:
+        theorem: the statement.
+        oracle: also noise built from the worst drift at the current point.
+
+    Raises:
+        ValueError: if no family meets them.
+    """
+    return _structures(Reading(theorem), oracle)
+
+
+def problems(theorem: Theorem, *, oracle: bool = False) -> st.SearchStrategy[Problem]:
+    """Problems in exact rational numbers that meet the theorem's assumptions and conditions.
+
+    Numbers lie on a grid of 65 points per gene, so that Hypothesis shrinks towards the small end of every range.
+    """
+    reading = Reading(theorem)
+
+    @st.composite
+    def whole(draw: st.DrawFn) -> Problem:
+        inside = landscape(reading, draw(_structures(reading, oracle)))
+        genes = [draw(st.integers(0, _GRID)) / _GRID for _ in inside.genes]
+        found = inside.problem(np.array(genes, np.float64))
+        assume(found is not None)
+        assert found is not None
+        return found[0]
+
+    return whole()
+
+
+def draw_structures(reading: Reading, count: int, number: int, oracle: bool = False) -> list[Structure]:
+    """At most ``count`` distinct structures, the same for equal ``number``; Hypothesis keeps no database."""
+    found: dict[Structure, None] = {}
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(_structures(reading, oracle))
+    def collect(structure: Structure) -> None:
+        found.setdefault(structure)
+
+    collect()
+    return list(found)
+
+
+def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:
+    """The extremes that every search tries: one step, the step size at its cap, the largest ranges."""
+    ranges, noises = deviations(reading), noise_families(reading, oracle)
+    wide = max(ranges, key=lambda r: r[1] / r[0])
+    objectives = objective_families(reading)
+    if reading.quantity.scope is Scope.ONE_STEP:
+        counts = (2, 4) if reading.symmetric else (2, 3)
+        laws = [Structure(noise="finite", atoms=k, mirrored=reading.symmetric) for k in counts]
+        if reading.quantity in (StepChange, NextGradientNorm):
+            bases = [Structure(objective=o, at_cap=cap) for o in objectives for cap in (True, False)]
+            return bases if reading.exact_gradients else bases + [replace(s, deviation=wide) for s in laws]
+        if reading.exact_gradients:
+            return [Structure()]
+        return [replace(s, deviation=r) for s in laws for r in ranges]
+    first = objectives[0]
+    found = [Structure(objective=o, steps=steps, at_cap=True) for o in objectives for steps in _STEPS[:3]]
+    found += [Structure(objective=o, steps=steps) for o in objectives for steps in ((2, 64), (64, 2000))]
+    if not reading.exact_gradients:
+        found = [Structure(objective=first, at_cap=True), Structure(objective=first, steps=(2, 64))]
+        found += [
+            Structure(objective=first, noise=n, steps=steps, deviation=wide, tail=tail)
+            for n in noises
+            if n != "none"
+            for tail in ((1, -1) if n in ("two_point", "skewed_exponential") else (1,))
+            for steps in ((1, 64), (1000, 20000))
+        ]
+    return list(dict.fromkeys(found))
+
+
+def objective_families(reading: Reading) -> list[str]:
+    """Objective families that meet the assumptions."""
+    slack = reading.slack_letter is not None and reading.smoothness is not None
+    found = [name for name in OBJECTIVES if name != "quartic" or slack or reading.smoothness is None]
+    if reading.needs_strong:
+        found = [name for name in found if name in ("quadratic", "quartic")]
+    if reading.quantity in (Drift, StuckGradientNorm):
+        found = ["quadratic"]
+    return found
+
+
+def noise_families(reading: Reading, oracle: bool = False) -> list[str]:
+    """Noise families that meet the assumptions; one-step claims use finite laws."""
+    if reading.exact_gradients:
+        return ["none"]
+    if reading.quantity.scope is Scope.ONE_STEP:
+        return ["finite"]
+    if reading.symmetric:
+        return ["none", *_SYMMETRIC]
+    return [name for name, noise in NOISES.items() if oracle or not noise.oracle]
+
+
+def deviations(reading: Reading) -> list[tuple[float, float]]:
+    """Ranges of sigma/c inside which the conditions can hold (judged on a grid of the other letters)."""
+    grid = 2.0 ** (np.arange(-80, 81) / 8)
+    shape = np.ones((1, 1, 1, 1))
+    known: Letters = {
+        "c": shape,
+        "m": np.geomspace(1e-3, 1e3, 13).reshape(1, -1, 1, 1),
+        "T": np.array([1.0, 1e4]).reshape(1, 1, -1, 1),
+        "F0": shape,
+        "R0": shape,
+        "eta": np.geomspace(1e-6, 4.0, 25).reshape(1, 1, 1, -1),
+        **{str(p.name): shape for p in reading.free},
+    }
+    tight = {"L0": shape, "L1": 0 * shape, "strong": shape, "deviation": grid.reshape(-1, 1, 1, 1)}
+    holds = np.broadcast_to(reading.conditions_hold(reading.fill(known, tight)), (len(grid), 13, 2, 25)).any((1, 2, 3))
+    if not holds.any():
+        return [_DEVIATIONS[-1]]
+    low, high = float(grid[holds].min()), float(grid[holds].max())
+    cut = [(max(low, a), min(high, b)) for a, b in _DEVIATIONS]
+    return list(dict.fromkeys((a, b) for a, b in cut if a <= b)) or [(low, low)]
+
+
+def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
+    objectives, noises, ranges = objective_families(reading), noise_families(reading, oracle), deviations(reading)
+    one_step = reading.quantity.scope is Scope.ONE_STEP
+    if not objectives:
+        raise ValueError(f"theorem {reading.theorem.name!r}: no objective family meets its assumptions")
+
+    @st.composite
+    def whole(draw: st.DrawFn) -> Structure:
+        objective, noise = draw(st.sampled_from(objectives)), draw(st.sampled_from(noises))
+        dimension = 1 if objective == "quartic" else draw(st.sampled_from((1, 1, 1, 2)))
+        mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
+        return Structure(
+            objective=objective,
+            noise=noise,
+            dimension=dimension,
+            steps=(1, 1) if one_step else draw(st.sampled_from(_STEPS)),
+            deviation=draw(st.sampled_from(ranges)) if noise != "none" else (1e-2, 1e2),
+            at_cap=draw(st.booleans()),
+            tail=draw(st.sampled_from((1, -1))) if noise in ("two_point", "skewed_exponential") else 1,
+            atoms=0 if noise != "finite" else draw(st.sampled_from((2, 4) if mirrored else (2, 3, 4))),
+            mirrored=mirrored,
+        )
+
+    return whole()

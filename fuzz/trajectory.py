@@ -1,0 +1,270 @@
+"""Whole runs inside one structure: genes to engine batches to scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from fuzz.budget import Meter
+from fuzz.engine import Batch, run
+from fuzz.genes import (
+    Gene,
+    Objectives,
+    Structure,
+    build_objectives,
+    decode,
+    fit_step_size,
+    objective_genes,
+    quantise,
+)
+from fuzz.problem import Family, Problem
+from fuzz.reading import Floats, Letters, Reading, domain_range
+from theorems.language.functions import LATTICE, NOISES, OBJECTIVES
+from theorems.language.parameters import Parameter
+from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
+
+ALL_STEPS = 8192
+"""Up to this many steps a minimum over time is over all of them."""
+
+Choices = dict[Parameter, sp.Expr]
+"""Values of the letters that a problem leaves open, such as a rational sigma that bounds its deviation."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of N gene vectors.
+
+    Attributes:
+        score: [N]; -inf where the problem breaks a hypothesis or its runs are not finite.
+        error: one standard error of the score, [N]; 0 without noise.
+        guide: [N], equals the score where it is finite, else a slope that leads towards it.
+    """
+
+    score: Floats
+    error: Floats
+    guide: Floats
+
+
+@dataclass(frozen=True)
+class Draft:
+    """N problems as arrays; ``good`` says which meet the conditions."""
+
+    objectives: Objectives
+    noise: Floats
+    eta: Floats
+    steps: np.ndarray[Any, np.dtype[np.int64]]
+    letters: Letters
+    good: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class RunLandscape:
+    """Scores of AverageGradientNorm, MinGradientNorm or FinalGap inside one structure.
+
+    Args:
+        reading: the theorem.
+        structure: what is fixed.
+        pins: values of ``c`` or of sigma that are not searched.
+
+    Raises:
+        ValueError: if the quantity is not one of whole runs.
+    """
+
+    def __init__(self, reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> None:
+        if reading.quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
+            raise ValueError(f"{reading.quantity} is not measured on whole runs")
+        self.reading, self.structure, self.pins = reading, structure, dict(pins or {})
+        genes = objective_genes(structure, reading)
+        noise = NOISES[structure.noise]
+        self.stochastic = structure.noise != "none"
+        if self.stochastic:
+            genes.append(Gene("deviation", *structure.deviation))
+            genes += [Gene(f"deviation{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
+        names = {p.name for p in noise.parameters}
+        if "probability" in names:
+            genes.append(Gene("probability", 1e-5, 0.5, "logit"))
+        if "degrees" in names:
+            genes.append(Gene("degrees", 2.05, 30.0))
+        if not structure.at_cap:
+            genes.append(Gene("fraction", 1e-6, 1.0))
+        if structure.steps[0] < structure.steps[1]:
+            genes.append(Gene("steps", *map(float, structure.steps)))
+        genes += [Gene(f"free {p.name}", *domain_range(p)) for p in reading.free if p.name not in self.pins]
+        self.genes = tuple(genes)
+
+    def draft(self, raw: Floats) -> Draft:
+        """Problems for raw genes [N, G]."""
+        numbers, count = decode(self.genes, raw), len(raw)
+        structure, reading = self.structure, self.reading
+        objectives = build_objectives(structure, reading, numbers)
+        noise, deviation = self._noise(numbers, count)
+        steps = np.round(numbers["steps"] if "steps" in numbers else np.full(count, float(structure.steps[0])))
+        c = np.full(count, self.pins.get("c", 1.0))
+        known: Letters = {
+            "c": c,
+            "T": steps,
+            "F0": objectives.gap,
+            "R0": objectives.distance,
+            **{
+                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
+                for p in reading.free
+            },
+        }
+        letters = reading.fill(known, {**objectives.tight, "deviation": deviation})
+        if reading.sigma_letter is not None:
+            name = str(reading.sigma_letter.name)
+            letters[name] = quantise(letters[name], 40, up=True) if self.stochastic else letters[name]
+        fraction = numbers.get("fraction", np.ones(count))
+        eta, _ = fit_step_size(reading, letters, fraction)
+        for longer in (10.0, 100.0, 1000.0):
+            short = np.isnan(eta)
+            if not (short.any() and reading.mentions("T")):
+                break
+            letters["T"] = np.where(short, np.minimum(steps * longer, structure.steps[1]), letters["T"])
+            eta = np.where(short, fit_step_size(reading, letters, fraction)[0], eta)
+        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
+        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
+        return Draft(objectives, noise, letters["eta"], letters["T"].astype(np.int64), letters, good)
+
+    def _noise(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
+        """Parameters [N, Q, d] and the standard deviation of the vector [N]."""
+        structure, d = self.structure, self.structure.dimension
+        parameters = NOISES[structure.noise].parameters
+        if not self.stochastic:
+            return np.zeros((count, 0, d)), np.zeros(count)
+        first = numbers["deviation"] * self.pins.get("c", 1.0)
+        scale = np.stack([first] + [quantise(first * numbers[f"deviation{i}"]) for i in range(1, d)], 1)
+        columns: dict[str, Floats] = {"scale": scale, "sigma": scale}
+        if structure.noise == "skewed_exponential":
+            columns["scale"] = structure.tail * scale
+        if "degrees" in numbers:
+            columns["degrees"] = np.repeat(numbers["degrees"][:, None], d, 1)
+        if "probability" in numbers:
+            p = np.repeat((np.maximum(np.round(numbers["probability"] * 2.0**32), 1.0) / 2.0**32)[:, None], d, 1)
+            columns["probability"] = p
+            columns["up"] = structure.tail * quantise(scale * np.sqrt((1 - p) / p))
+            scale = np.abs(columns["up"]) * np.sqrt(p / (1 - p))
+        deviation = scale[:, 0] if NOISES[structure.noise].oracle else np.sqrt((scale**2).sum(1))
+        return np.stack([columns[p.name] for p in parameters], 1), deviation
+
+    def evaluate(self, raw: Floats, replicas: int, meter: Meter, seed: int, first_id: int) -> Scores:
+        """Score raw genes [N, G] with ``replicas`` runs each; equal seeds and ids repeat the same randomness."""
+        draft = self.draft(raw)
+        count = len(raw)
+        score, error = np.full(count, -np.inf), np.zeros(count)
+        rows = np.flatnonzero(draft.good)
+        if len(rows):
+            batch = self.batch(draft, rows, seed, first_id)
+            letters = {name: np.broadcast_to(value, (count,))[rows] for name, value in draft.letters.items()}
+            runs = replicas if self.stochastic else 1
+            rounding = draft.objectives.rounding[rows]
+            score[rows], error[rows] = measure(self.reading, letters, batch, runs, rounding)
+            meter.add(int(batch.steps.sum()) * runs, len(rows))
+        return Scores(score, error, np.where(np.isfinite(score), score, -1e3))
+
+    def batch(self, draft: Draft, rows: np.ndarray[Any, np.dtype[np.intp]], seed: int, first_id: int) -> Batch:
+        """The engine's arrays for some rows."""
+        return Batch(
+            objectives=(self.structure.objective,) * len(rows),
+            objective_parameters=draft.objectives.parameters[rows],
+            noises=(self.structure.noise,) * len(rows),
+            noise_parameters=draft.noise[rows],
+            x0=draft.objectives.start[rows],
+            step_size=draft.eta[rows],
+            clipping_threshold=draft.letters["c"][rows],
+            steps=draft.steps[rows],
+            instance_ids=first_id + rows,
+            seed=seed,
+        )
+
+    def problem(self, raw: Floats) -> tuple[Problem, Choices] | None:
+        """The exact problem of one gene vector [G], or ``None`` if it breaks a condition."""
+        draft = self.draft(raw[None, :])
+        if not draft.good[0]:
+            return None
+        d, structure = self.structure.dimension, self.structure
+        family = OBJECTIVES[structure.objective]
+        objective = tuple(
+            {
+                p.name: exact(draft.objectives.parameters[0, k, i])
+                for k, p in enumerate(OBJECTIVES[structure.objective].parameters)
+            }
+            for i in range(d)
+        )
+        noise = tuple(
+            {p.name: exact(draft.noise[0, k, i]) for k, p in enumerate(NOISES[structure.noise].parameters)}
+            for i in range(d)
+        )
+        problem = Problem(
+            objective=Family(structure.objective, objective),
+            noise=Family(structure.noise, noise),
+            start=tuple(exact(v) for v in draft.objectives.start[0]),
+            step_size=exact(draft.eta[0]),
+            clipping_threshold=exact(draft.letters["c"][0]),
+            steps=int(draft.steps[0]),
+            tags=frozenset({"oracle"} if NOISES[structure.noise].oracle else ()),
+        )
+        return problem, choices_of(self.reading, draft.letters)
+
+
+def free_letters(reading: Reading, numbers: Letters, pins: Mapping[str, float], count: int) -> Letters:
+    """Values [N] of the letters that no problem settles: genes, or pinned."""
+    found: Letters = {}
+    for parameter in reading.free:
+        name = str(parameter.name)
+        found[name] = numbers[f"free {name}"] if f"free {name}" in numbers else np.full(count, pins[name])
+    return found
+
+
+def choices_of(reading: Reading, letters: Letters) -> Choices:
+    """Row 0 of the letters that a problem leaves open, exact."""
+    chosen: Choices = {}
+    for parameter in (reading.sigma_letter, reading.slack_letter, *reading.free):
+        if parameter is not None:
+            chosen[parameter] = exact(float(np.ravel(letters[str(parameter.name)])[0]))
+    return chosen
+
+
+def exact(value: float) -> sp.Rational:
+    """The rational number that a float is."""
+    return sp.Rational(*float(value).as_integer_ratio())
+
+
+def measure(reading: Reading, letters: Letters, batch: Batch, replicas: int, rounding: Floats) -> tuple[Floats, Floats]:
+    """Score and its standard error of every instance, [I] each; -inf where a run is invalid.
+
+    ``rounding`` [I], the float error of f, is held against a claim about its value.
+    """
+    quantity = reading.quantity
+    longest = int(batch.steps.max())
+    everything = quantity == MinGradientNorm and 256 < longest <= ALL_STEPS
+    checkpoints = None if quantity == MinGradientNorm else [0]
+    statistics = run(batch, replicas, checkpoints=np.arange(longest) if everything else checkpoints)
+    valid = statistics.valid.all(1)
+    if quantity == MinGradientNorm:
+        means = np.where(np.isnan(statistics.mean_gradient_norm), np.inf, statistics.mean_gradient_norm)
+        at = means.argmin(1)
+        measured = means.min(1)
+        spread = statistics.standard_error()[np.arange(len(at)), at] if replicas > 1 else np.zeros(len(at))
+    else:
+        values = statistics.average_gradient_norm
+        if quantity == FinalGap:
+            values = statistics.final_gap - rounding[:, None]
+        measured = values.mean(1)
+        spread = values.std(1, ddof=1) / math.sqrt(replicas) if replicas > 1 else np.zeros(len(values))
+    measured = np.where(valid, measured, np.nan)
+    score = reading.score(letters, measured)
+    moved = reading.score(letters, measured + spread)
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(score), np.abs(moved - score), 0.0)
+    return score, error
+
+
+def lattice_probability(value: float) -> sp.Rational:
+    """The nearest multiple of 2^-32 inside (0, 1)."""
+    cells = min(max(round(value * int(LATTICE)), 1), int(LATTICE) - 1)
+    return sp.Rational(cells, LATTICE)
