@@ -159,5 +159,25 @@ def exactly_stuck(m: Fraction, c: Fraction, law: Law) -> bool:
     return bool(total <= -sp.Float("1e-30"))
 
 
+def largest_stuck(c: Fraction, law: Law) -> Fraction:
+    """The largest m at which the law is stuck, 0 if there is none: exact on a line, else from below within 1e-12."""
+    if all(not any(a[1:]) for _, a in law):
+        # The drift is piecewise linear in m, with corners where an atom meets -c or c.
+        corners = sorted({edge - a[0] for _, a in law for edge in (-c, c) if edge > a[0]} | {Fraction(0)})
+
+        def value(m: Fraction) -> Fraction:
+            return sum((p * max(-c, min(c, m + a[0])) for p, a in law), Fraction(0))
+
+        if value(Fraction(0)) > 0:
+            return Fraction(0)
+        for left, right in zip(corners, corners[1:], strict=False):
+            if value(right) > 0:
+                return left - value(left) * (right - left) / (value(right) - value(left))
+        return corners[-1]
+    arrays = np.array([[float(p) for p, _ in law]]), np.array([[[float(e) for e in a] for _, a in law]])
+    found, _ = stuck_gradient_norm(np.array([float(c)]), *arrays)
+    return make_stuck(Fraction(float(found[0])), c, law) or Fraction(0)
+
+
 def rational(value: Fraction) -> sp.Rational:
     return sp.Rational(value.numerator, value.denominator)

@@ -92,7 +92,7 @@ class RunLandscape:
         if not structure.at_cap:
             genes.append(Gene("fraction", 1e-6, 1.0))
         if structure.steps[0] < structure.steps[1]:
-            genes.append(Gene("steps", *map(float, structure.steps)))
+            genes.append(Gene("steps", float(structure.steps[0]), float(structure.steps[1])))
         genes += [Gene(f"free {p.name}", *domain_range(p)) for p in reading.free if p.name not in self.pins]
         self.genes = tuple(genes)
 
@@ -187,7 +187,6 @@ class RunLandscape:
         if not draft.good[0]:
             return None
         d, structure = self.structure.dimension, self.structure
-        family = OBJECTIVES[structure.objective]
         objective = tuple(
             {
                 p.name: exact(draft.objectives.parameters[0, k, i])
