@@ -101,10 +101,10 @@ def special_cases(theorem: Theorem) -> Iterator[Obligation]:
         pairs = {s: sp.sympify(v) for s, v in case.at.items()}
 
         def there(expression: sp.Basic, pairs: dict[sp.Basic, sp.Expr] = pairs) -> sp.Basic:
-            return theorem.expand(expression).xreplace(pairs)
+            return theorem.expand(expression).xreplace(pairs) if pairs else expression
 
         facts = [there(condition) for condition in (*theorem.when, *case.when)]
-        facts.append(theorem.claim.universal.func(theorem.claim.quantity, there(theorem.bound), evaluate=False))
+        facts.append(theorem.claim.universal.func(theorem.claim.quantity, there(theorem.claim.bound), evaluate=False))
         name = f"special case: {case.name}"
         query = Query(name, tuple(facts), there(case.gives), meaning=case.says or case.name)
         yield Obligation(name, "special case", query, says=case.says)

@@ -167,9 +167,19 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
     claim = cited.claim
     relation = claim.existential if item.attained else claim.universal
     quantity = at(claim.quantity, pairs) if pairs else claim.quantity
-    stated = relation.func(quantity, cited.bound.xreplace(pairs), evaluate=False)
+    stated = relation.func(quantity, _brought_over(theorem, cited, pairs), evaluate=False)
     result.obligations.append(Obligation(item.name, "citation", says=item.says or f"By {cited.name}."))
     return (Fact(stated, False),)
+
+
+def _brought_over(theorem: Theorem, cited: Theorem, pairs: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """The cited bound in the citing theorem's letters. An abbreviation that both define alike stays; others open."""
+    bound = cited.claim.bound
+    for symbol, definition in reversed(list(cited.where.items())):
+        meaning = cited.expand(definition).xreplace(pairs)
+        if symbol not in theorem.where or theorem.expand(theorem.where[symbol]) != meaning:
+            bound = bound.xreplace({symbol: definition})
+    return bound.xreplace(pairs)
 
 
 def _may_attain(theorem: Theorem, cited: Theorem) -> str | None:

@@ -15,7 +15,6 @@ from theorems.language import (
     Domain,
     ExactGradients,
     Parameter,
-    Piecewise,
     Rational,
     Source,
     Step,
@@ -45,13 +44,8 @@ theorem_2_1 = Theorem(
     claim=Upper(AverageGradientNorm, C * (sqrt(G) + G / c)),
     proof=[
         Cite("sharp", nonconvex, from_=["theta"]),
-        Step(
-            "short",
-            gives=AverageGradientNorm <= Piecewise((sqrt(Q), c**2 / 4 >= Q), (Q / c + c / 4, True)),
-            from_=["sharp", "theta", "Q"],
-        ),
         Step("budget", gives=Q <= C * G, from_=["theta", "G", "Q"]),
-        Step("two_terms", gives=AverageGradientNorm <= sqrt(Q) + Q / c, from_=["short"]),
+        Step("two_terms", gives=AverageGradientNorm <= sqrt(Q) + Q / c, from_=["sharp"]),
         Step("root", gives=sqrt(Q) <= C * sqrt(G), from_=["budget"]),
         Step("claim", gives=AverageGradientNorm <= C * (sqrt(G) + G / c), from_=["two_terms", "root", "budget"]),
     ],

@@ -90,10 +90,11 @@ linear = Theorem(
         Step("mean", by=near, from_=["certificate"]),
         Step("at_s", by=Instance(t, s, Ne(s, 0)), from_=["mean"]),
         Step("at_gap", by=Instance(t, 2 * (c - Drift), Drift < c), from_=["mean"], says="For s = 0 take t small."),
+        Step("cleared", gives=Implies(Ne(s, 0), 4 * s * (c - Drift) <= sigma**2 + (m - c - s) ** 2), from_=["at_s"]),
         Split(
             "claim",
             gives=Drift >= first,
-            cases=[Case(Ne(s, 0), ["at_s", "s"]), Case(Eq(s, 0), ["at_gap", "s"])],
+            cases=[Case(Ne(s, 0), ["cleared", "s"]), Case(Eq(s, 0), ["at_gap", "s"])],
         ),
     ],
 )

@@ -60,18 +60,20 @@ trajectory = Theorem(
         Cite("worst", drift, attained=True, says="The witness's noise has S1's drift at every point."),
         Step("level", gives=Implies(light, Eq(4 * c * B, sigma**2)), from_=["B"]),
         Step("slope", gives=Implies(light, Eq(k * (c + B), c) & (k <= 1)), from_=["B", "k"]),
+        Step("spread", gives=Implies(light, Eq((m + c) ** 2 - s**2, 4 * c * (m - B))), from_=["s", "level"]),
+        Step("scaled", gives=Implies(light, Eq(c * (m - B), k * (c + B) * (m - B))), from_=["slope"]),
         Step("gap", gives=Implies(light, k * (1 - k) * (m - B) ** 2 >= 0), from_=["slope"]),
         Step(
             "square",
             gives=Implies(light, s**2 >= (m + c - 2 * k * (m - B)) ** 2),
-            from_=["s", "level", "slope", "gap"],
+            from_=["spread", "scaled", "gap"],
             says="The difference is four times the gap.",
         ),
         Split(
             "tangent",
             gives=Drift <= k * (m - B),
             cases=[
-                Case(light & (s <= 2 * c), ["worst", "s", "square"]),
+                Case(light & (s <= 2 * c), ["worst", "square"]),
                 Case(light & (s > 2 * c), ["worst", "s", "B", "k"]),
                 Case((sigma > 2 * c) & (s <= 2 * c), ["worst", "s", "B", "k"]),
                 Case((sigma > 2 * c) & (s > 2 * c), ["worst", "s", "B", "k"]),

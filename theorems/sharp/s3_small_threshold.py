@@ -21,6 +21,7 @@ from theorems.language import (
     ClipSecondMoment,
     Domain,
     Drift,
+    Implies,
     Jensen,
     NoisyStep,
     Parameter,
@@ -39,7 +40,7 @@ from theorems.language import (
     sigma,
     sqrt,
 )
-from theorems.sharp.s1_drift import drift
+from theorems.sharp.s1_drift import drift, second
 
 s = Parameter("s", GRADIENT, Domain.NONNEGATIVE, "spread of the noise seen from the threshold")
 k = Parameter("k", ONE, Domain.POSITIVE, "slope of the worst drift, 1 - c/sigma")
@@ -58,10 +59,13 @@ small_threshold = Theorem(
         Step("lemma", by=NoisyStep()),
         Step("moments", by=ClipMoments()),
         Cite("drift", drift),
+        Step("touch", gives=(m + c - sigma) ** 2 * (c**2 + c * m + sigma**2) >= 0, says="Zero at the exact bias."),
+        Step("far", gives=Implies(s > 2 * c, m * Drift >= m * second), from_=["drift", "s"]),
+        Step("below", gives=m * second >= c * k * (m - (sigma - c)), from_=["touch", "k"]),
         Split(
             "tangent",
             gives=m * Drift >= c * k * (m - (sigma - c)),
-            cases=[Case(s <= 2 * c, ["drift", "s", "k"]), Case(s > 2 * c, ["drift", "s", "k"])],
+            cases=[Case(s <= 2 * c, ["drift", "s", "k"]), Case(s > 2 * c, ["far", "below"])],
             says="The worst drift lies above a line.",
         ),
         Step(

@@ -15,17 +15,20 @@ from theorems.language import (
     Average,
     AverageGradientNorm,
     BoundedVariance,
+    Case,
     Cite,
     ClipMoments,
     ClipSecondMoment,
     Domain,
     Drift,
+    Eq,
     Jensen,
     Min,
     NoisyStep,
     Parameter,
     Source,
     SpecialCase,
+    Split,
     Step,
     StepChange,
     T,
@@ -45,7 +48,8 @@ b = Parameter("b'", GRADIENT, Domain.NONNEGATIVE, "bias, inflated by the step si
 R = Parameter("R", GRADIENT * GRADIENT, Domain.NONNEGATIVE, "squared gradient scale of budget and noise")
 
 A = AverageGradientNorm
-noise = Min(c**2, sigma**2)
+noise = Min(c, sigma) ** 2
+together = m * Min(m, c) + noise
 psi = c * m * (m - b) / (m + c)
 slope = c * (m**2 + 2 * c * m - b * c) / (m + c) ** 2
 h = (b + R / c) / 2
@@ -65,10 +69,26 @@ upper = Theorem(
     proof=[
         Step("lemma", by=NoisyStep(), from_=["theta"], says="The descent lemma in expectation."),
         Step("moments", by=ClipMoments()),
+        Split(
+            "short",
+            gives=ClipSecondMoment <= together,
+            cases=[
+                Case((m <= c) & (sigma <= c), ["moments"]),
+                Case((m <= c) & (sigma > c), ["moments"]),
+                Case((m > c) & (sigma <= c), ["moments"]),
+                Case((m > c) & (sigma > c), ["moments"]),
+            ],
+        ),
+        Step("flat", gives=L0 * ClipSecondMoment <= L0 * together, from_=["short"]),
+        Split(
+            "steep",
+            gives=L1 * m * ClipSecondMoment <= L1 * c * together,
+            cases=[Case(m <= c, ["short"]), Case(m > c, ["moments"])],
+        ),
         Step(
             "curvature",
-            gives=(L0 + L1 * m) * ClipSecondMoment <= (L0 + c * L1) * (m * Min(m, c) + noise),
-            from_=["moments"],
+            gives=(L0 + L1 * m) * ClipSecondMoment <= (L0 + c * L1) * together,
+            from_=["flat", "steep"],
         ),
         Step("minimum", gives=Min(m, c) <= 2 * m * c / (m + c)),
         Cite("drift", simple_drift),
@@ -93,7 +113,8 @@ upper = Theorem(
             from_=["step"],
         ),
         Step("jensen", by=Jensen(psi, slope), says="psi is convex on m >= 0."),
-        Step("mean", gives=Average(psi) <= R, from_=["sum", "R"]),
+        Step("budget", gives=Eq(eta * T * (1 - theta) * R, F0 + eta * T * theta * noise / 2), from_=["R"]),
+        Step("mean", gives=Average(psi) <= R, from_=["sum", "budget"]),
         Step("average", gives=psi.xreplace({m: A}) <= R, from_=["mean", "jensen"]),
         Step("quadratic", gives=A**2 - 2 * h * A <= R, from_=["average"]),
         Step("solve", gives=h + sqrt(h**2 + R) >= A, from_=["quadratic"]),
