@@ -48,9 +48,8 @@ def _report(theorem: Theorem, budget: Budget, seed: int, oracle: bool) -> None:
     result = search(theorem, part, seed, oracle=oracle)
     print(f"{theorem.name}: {theorem.claim.relation}")
     print(f"  {_verdict(theorem, result)}")
-    print(
-        f"  {result.steps} steps, {result.evaluations} problems, {result.seconds:.1f} s, {len(result.regimes)} structures"
-    )
+    effort = f"{result.steps} steps, {result.evaluations} problems, {len(result.regimes)} structures"
+    print(f"  {effort}, {result.seconds:.1f} s")
     if result.best is not None:
         problem, choices = result.best.problem, result.best.choices
         if theorem.claim.for_all and result.best.score - 3 * result.best.error > 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import sympy as sp
@@ -125,7 +126,7 @@ def exact_law(probabilities: Floats, atoms: Floats) -> Law:
     points = [tuple(Fraction(float(e)) for e in a) for a in atoms]
     solved = max(range(len(weights)), key=lambda i: weights[i])
     rest = [i for i in range(len(weights)) if i != solved]
-    weights[solved] = 1 - sum(weights[i] for i in rest)
+    weights[solved] = 1 - sum((weights[i] for i in rest), Fraction(0))
     points[solved] = tuple(
         -sum((weights[i] * points[i][j] for i in rest), Fraction(0)) / weights[solved] for j in range(atoms.shape[1])
     )
@@ -170,7 +171,7 @@ def largest_stuck(c: Fraction, law: Law) -> Fraction:
 
         if value(Fraction(0)) > 0:
             return Fraction(0)
-        for left, right in zip(corners, corners[1:], strict=False):
+        for left, right in pairwise(corners):
             if value(right) > 0:
                 return left - value(left) * (right - left) / (value(right) - value(left))
         return corners[-1]

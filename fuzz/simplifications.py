@@ -1,0 +1,184 @@
+"""Simpler variants of a problem, the boldest first: the moves of the minimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import sympy as sp
+
+from fuzz.onestep import Law, rational
+from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.rationals import simpler_than
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.parameters import Parameter
+
+_ROUND = [digit * 10**k for k in range(8) for digit in (1, 2, 3, 5)]
+
+
+def rescaled(problem: Problem) -> Iterator[Problem]:
+    """Units in which c = 1 and the first curvature is 1."""
+    c, k = sp.sympify(problem.clipping_threshold), problem.objective.coordinates[0]["curvature"]
+    if c == sp.oo or (c == 1 and k == 1):
+        return
+    yield scale_problem(problem, k / c**2, k / c)
+
+
+def scale_problem(problem: Problem, a: sp.Expr, b: sp.Expr) -> Problem:
+    """The same problem under ``f -> a f, x -> b x``, with a, b > 0."""
+
+    def family(given: Family, letters: Mapping[str, Parameter]) -> Family:
+        return Family(
+            given.name,
+            tuple(
+                {n: sp.nsimplify(v * letters[n].unit.scale(a, b)) for n, v in numbers.items()}
+                for numbers in given.coordinates
+            ),
+        )
+
+    force = a / b
+    objective = family(problem.objective, {p.name: p for p in OBJECTIVES[problem.objective.name].parameters})
+    noise: Family | FiniteLaw
+    if isinstance(problem.noise, FiniteLaw):
+        noise = FiniteLaw(tuple((p, tuple(e * force for e in v)) for p, v in problem.noise.atoms))
+    else:
+        noise = family(problem.noise, {p.name: p for p in NOISES[problem.noise.name].parameters})
+    return replace(
+        problem,
+        objective=objective,
+        noise=noise,
+        start=tuple(v * b for v in problem.start),
+        step_size=problem.step_size * b**2 / a,
+        clipping_threshold=problem.clipping_threshold * force,
+    )
+
+
+def fewer_atoms(problem: Problem) -> Iterator[Problem]:
+    if not isinstance(problem.noise, FiniteLaw):
+        return
+    law = law_of(problem.noise)
+    yield replace(problem, noise=Family("none", ({},) * problem.dimension))
+    kept = [(p, a) for p, a in law if p > 0]
+    if len(kept) < len(law):
+        yield replace(problem, noise=finite(kept))
+    if len(kept) <= 2:
+        return
+    for i in range(len(kept)):
+        rest = [(p / (1 - kept[i][0]), a) for j, (p, a) in enumerate(kept) if j != i]
+        mean = [sum((p * a[k] for p, a in rest), Fraction(0)) for k in range(problem.dimension)]
+        yield replace(problem, noise=finite([(p, tuple(e - s for e, s in zip(a, mean, strict=True))) for p, a in rest]))
+    for i in range(len(kept)):
+        for j in range(i):
+            p, q = kept[i][0], kept[j][0]
+            middle = tuple((p * e + q * g) / (p + q) for e, g in zip(kept[i][1], kept[j][1], strict=True))
+            rest = [entry for k, entry in enumerate(kept) if k not in (i, j)]
+            yield replace(problem, noise=finite([*rest, (p + q, middle)]))
+
+
+def flatter(problem: Problem) -> Iterator[Problem]:
+    """Without one coordinate; the last first."""
+    for drop in reversed(range(problem.dimension)):
+        if problem.dimension == 1:
+            return
+        keep = [i for i in range(problem.dimension) if i != drop]
+        noise: Family | FiniteLaw
+        if isinstance(problem.noise, FiniteLaw):
+            noise = FiniteLaw(tuple((p, tuple(v[i] for i in keep)) for p, v in problem.noise.atoms))
+        else:
+            noise = Family(problem.noise.name, tuple(problem.noise.coordinates[i] for i in keep))
+        objective = Family(problem.objective.name, tuple(problem.objective.coordinates[i] for i in keep))
+        yield replace(problem, objective=objective, noise=noise, start=tuple(problem.start[i] for i in keep))
+
+
+def fewer_steps(problem: Problem) -> Iterator[Problem]:
+    """Fewer steps: as they are, or with a step size that keeps ``step_size x steps``."""
+    now = problem.steps
+    few = range(max(1, now - 4), now) if now <= 10 else ()
+    for steps in sorted({*(n for n in _ROUND if n < now), *few}):
+        yield replace(problem, steps=steps)
+        yield replace(problem, steps=steps, step_size=problem.step_size * now / steps)
+
+
+def plainer(problem: Problem) -> Iterator[Problem]:
+    """A simpler objective or noise family of the same curvature and deviation."""
+    curvatures = tuple({"curvature": numbers["curvature"]} for numbers in problem.objective.coordinates)
+    if problem.objective.name != "quadratic":
+        yield replace(problem, objective=Family("quadratic", curvatures))
+    if problem.objective.name == "slope_then_bowl":
+        slopes = tuple({n: numbers[n] for n in ("curvature", "slope")} for numbers in problem.objective.coordinates)
+        yield replace(problem, objective=Family("huber", slopes))
+    if isinstance(problem.noise, Family) and problem.noise.name != "none":
+        yield replace(problem, noise=Family("none", ({},) * problem.dimension))
+
+
+def shorter_numbers(problem: Problem) -> Iterator[Problem]:
+    """One number at a time made shorter."""
+    for value in _simpler(problem.clipping_threshold):
+        yield replace(problem, clipping_threshold=value)
+    for value in _simpler(problem.step_size):
+        yield replace(problem, step_size=value)
+    for i, entry in enumerate(problem.start):
+        for value in _simpler(entry):
+            yield replace(problem, start=(*problem.start[:i], value, *problem.start[i + 1 :]))
+    for objective in _shorter_family(problem.objective):
+        yield replace(problem, objective=objective)
+    if isinstance(problem.noise, Family):
+        for noise in _shorter_family(problem.noise):
+            yield replace(problem, noise=noise)
+    else:
+        for law in _shorter_laws(law_of(problem.noise)):
+            yield replace(problem, noise=finite(law))
+
+
+def _shorter_family(family: Family) -> Iterator[Family]:
+    for i, numbers in enumerate(family.coordinates):
+        for name, value in numbers.items():
+            for simpler in _simpler(value, dyadic=name == "probability"):
+                changed = {**numbers, name: simpler}
+                if name == "slope" and "start" in numbers and changed["start"] < simpler / numbers["curvature"]:
+                    continue
+                if name == "probability" and simpler >= 1:
+                    continue
+                yield Family(family.name, (*family.coordinates[:i], changed, *family.coordinates[i + 1 :]))
+
+
+def _shorter_laws(law: Law) -> Iterator[Law]:
+    solved = max(range(len(law)), key=lambda i: law[i][0])
+    for i, (p, atom) in enumerate(law):
+        if i == solved:
+            continue
+        for simpler in simpler_than(p):
+            if simpler < p + law[solved][0]:
+                yield _solve([(simpler, atom) if j == i else entry for j, entry in enumerate(law)], solved)
+        for k, entry in enumerate(atom):
+            for simpler in (Fraction(0), *simpler_than(entry)) if entry else ():
+                moved = (*atom[:k], simpler, *atom[k + 1 :])
+                yield _solve([(p, moved) if j == i else other for j, other in enumerate(law)], solved)
+
+
+def _solve(law: Law, solved: int) -> Law:
+    """The law with one atom and its probability replaced so that total and mean are exact."""
+    rest = [entry for j, entry in enumerate(law) if j != solved]
+    weight = 1 - sum((p for p, _ in rest), Fraction(0))
+    width = len(law[0][1])
+    atom = tuple(-sum((p * a[k] for p, a in rest), Fraction(0)) / weight for k in range(width))
+    return [*rest[:solved], (weight, atom), *rest[solved:]]
+
+
+def _simpler(value: sp.Expr, dyadic: bool = False) -> Iterator[sp.Expr]:
+    if isinstance(value, sp.Rational) and value != 0:
+        for found in simpler_than(fraction_of(value), dyadic):
+            yield rational(found)
+
+
+def fraction_of(value: sp.Rational) -> Fraction:
+    return Fraction(int(value.p), int(value.q))
+
+
+def law_of(noise: FiniteLaw) -> Law:
+    return [(fraction_of(p), tuple(fraction_of(e) for e in v)) for p, v in noise.atoms]
+
+
+def finite(law: Law) -> FiniteLaw:
+    return FiniteLaw(tuple((rational(p), tuple(map(rational, a))) for p, a in law))
