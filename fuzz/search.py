@@ -21,7 +21,7 @@ from fuzz.genes import Structure
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading
 from fuzz.rescore import rescore
-from fuzz.strategies import Landscape, boundary_structures, draw_structures, landscape
+from fuzz.strategies import Landscape, boundary_structures, canonical, draw_structures, landscape
 from fuzz.trajectory import Choices, Scores
 from theorems.language.parameters import Parameter
 from theorems.language.theorem import Theorem
@@ -191,6 +191,8 @@ class _Search:
         # One evaluation may cost at most this, so that no structure eats the budget.
         total = float(budget.steps) if budget.steps is not None else (budget.seconds or 1.0) * _STEPS_PER_SECOND
         self.cost_cap = max(total / 50, 1e3)
+        self.enough: float | None = None
+        self.enough_found = False
         self.next_id = 0
         self.regimes: dict[str, float] = {}
         self.history: list[tuple[int, float]] = []
@@ -209,11 +211,12 @@ class _Search:
 
     def run(self, extra: Sequence[tuple[Problem, Choices]], enough: float | None) -> SearchResult:
         others = [c for c in (self._judge(problem, choices) for problem, choices in extra) if c is not None]
+        self.enough = enough
         bracket, stopped = 0, "budget"
         while True:
             arms = self._arms(bracket)
             self._bracket(arms, bracket)
-            if self._is_enough(enough):
+            if self.enough_found:
                 stopped = "enough"
                 break
             if self.meter.spent:
@@ -237,7 +240,7 @@ class _Search:
         if bracket == 0:
             drawn = boundary_structures(self.reading, self.oracle) + drawn
         champions = sorted(self.hall, key=lambda s: self.hall[s][1] - self.hall[s][2], reverse=True)[:3]
-        names = list(dict.fromkeys([*champions, *drawn]))
+        names = list(dict.fromkeys(canonical(self.reading, s, self.pins) for s in [*champions, *drawn]))
         made = []
         for number, structure in enumerate(names):
             rng = np.random.default_rng([self.seed % 2**63, bracket, number])
@@ -261,7 +264,7 @@ class _Search:
             replicas = _REPLICAS[min(level + min(bracket, 1), len(_REPLICAS) - 1)]
             for arm in arms:
                 self._advance(arm, generations, replicas)
-                if self.meter.spent:
+                if self._check_enough(arm.inside.structure) or self.meter.spent:
                     return
 
     def _advance(self, arm: _Arm, generations: int, replicas: int) -> None:
@@ -325,16 +328,15 @@ class _Search:
 
     # -- candidates --------------------------------------------------------------------------------------------------
 
-    def _is_enough(self, enough: float | None) -> bool:
-        if enough is None:
+    def _check_enough(self, structure: Structure) -> bool:
+        """Whether a structure's best point is good enough, on fresh randomness too."""
+        if self.enough is None or structure not in self.hall:
             return False
-        promising = sorted(self.hall.items(), key=lambda item: item[1][1] - item[1][2], reverse=True)[:3]
-        for structure, (best, score, error) in promising:
-            if score - 3 * error > enough:
-                found = self._estimate(structure, best)
-                if found is not None and found[0] - 3 * found[1] > enough:
-                    return True
-        return False
+        best, score, error = self.hall[structure]
+        if score - 3 * error > self.enough:
+            found = self._estimate(structure, best)
+            self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough
+        return self.enough_found
 
     def _estimate(self, structure: Structure, point: Floats) -> tuple[float, float] | None:
         """Score and error on fresh randomness, paid for even when the budget is spent."""

@@ -18,7 +18,7 @@ from fuzz.problem import Problem
 from fuzz.reading import Letters, Reading
 from fuzz.trajectory import RunLandscape
 from theorems.language.functions import NOISES, OBJECTIVES
-from theorems.language.quantities import Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
+from theorems.language.quantities import ClipSecondMoment, Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
 from theorems.language.theorem import Theorem
 
 Landscape = LawLandscape | RunLandscape
@@ -86,6 +86,17 @@ def draw_structures(reading: Reading, count: int, number: int, oracle: bool = Fa
 
     collect()
     return list(found)
+
+
+def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float]) -> Structure:
+    """The structure without differences that do not matter, so that none is searched twice."""
+    sigma = "sigma" if reading.sigma_letter is None else str(reading.sigma_letter.name)
+    if sigma in pins and structure.noise != "none":
+        ratio = pins[sigma] / pins.get("c", 1.0)
+        structure = replace(structure, deviation=(ratio, ratio))
+    if reading.quantity in (Drift, StuckGradientNorm, ClipSecondMoment) and not reading.mentions("eta"):
+        structure = replace(structure, at_cap=False)
+    return structure
 
 
 def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:

@@ -118,6 +118,8 @@ class RunLandscape:
         if reading.sigma_letter is not None:
             name = str(reading.sigma_letter.name)
             letters[name] = quantise(letters[name], 40, up=True) if self.stochastic else letters[name]
+            if name in self.pins:
+                letters[name] = np.full(count, self.pins[name])
         fraction = numbers.get("fraction", np.ones(count))
         eta, _ = fit_step_size(reading, letters, fraction)
         for longer in (10.0, 100.0, 1000.0):
@@ -138,6 +140,11 @@ class RunLandscape:
             return np.zeros((count, 0, d)), np.zeros(count)
         first = numbers["deviation"] * self.pins.get("c", 1.0)
         scale = np.stack([first] + [quantise(first * numbers[f"deviation{i}"]) for i in range(1, d)], 1)
+        letter = self.reading.sigma_letter
+        if letter is not None and str(letter.name) in self.pins:
+            # A little narrower than the sigma that is held, so that rounding cannot break the variance bound.
+            held = self.pins[str(letter.name)] * (1 - 2.0**-16)
+            scale = quantise(scale * (held / np.sqrt((scale**2).sum(1)))[:, None])
         columns: dict[str, Floats] = {"scale": scale, "sigma": scale}
         if structure.noise == "skewed_exponential":
             columns["scale"] = structure.tail * scale

@@ -20,7 +20,7 @@ class Settings:
 
     budget_text: str
     budget: Budget
-    device: Literal["cpu", "cuda"]
+    device: Literal["cpu"]
     seed: int
 
     @staticmethod
@@ -39,7 +39,7 @@ class Settings:
         return Settings(budget.strip(), parsed, _device(device), seed)
 
 
-def _device(word: str) -> Literal["cpu", "cuda"]:
+def _device(word: str) -> Literal["cpu"]:
     if word not in DEVICES:
         raise SettingsError(f"option '--device': must be auto, cpu or cuda, not {word!r}")
     if word == "cuda":
@@ -47,5 +47,5 @@ def _device(word: str) -> Literal["cpu", "cuda"]:
 
         if not torch.cuda.is_available():
             raise SettingsError("option '--device': cuda is asked for, but torch sees no GPU here")
-        return "cuda"
+        raise SettingsError("option '--device': there is a GPU, but this version has no engine for it; use auto or cpu")
     return "cpu"

@@ -50,7 +50,8 @@ def hand_check(problem: Problem) -> HandCheck | None:
     """The table at ``problem.start``, or None where the law is not a short list of atoms or the gradient is zero."""
     gradient = gradient_at(problem, problem.start)
     norm = _neat(sp.sqrt(sum(entry**2 for entry in gradient)))
-    if norm == 0 or problem.deterministic:
+    # A transcendental gradient is nothing for a pencil, nor for SymPy's simplifier.
+    if norm == 0 or problem.deterministic or norm.has(sp.Function):
         return None
     atoms = finite_atoms(problem, gradient, norm)
     if atoms is None or len(atoms) > _MOST_ROWS:

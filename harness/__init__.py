@@ -1,0 +1,1 @@
+"""What is decided: proofs, evidence, findings and reports."""

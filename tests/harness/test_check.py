@@ -1,0 +1,253 @@
+"""The prover's words: true statements proved by both solvers, false ones felled the way they say, no step idle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+import sympy as sp
+
+from harness.prove import CheckResult, check
+from harness.prove.solve import SolverPool
+from harness.prove.unroll import unroll
+from theorems.catalogue import load_catalogue
+from theorems.language import (
+    GRADIENT,
+    GS,
+    L0,
+    L1,
+    AverageGradientNorm,
+    BoundedVariance,
+    Case,
+    Cite,
+    Drift,
+    Exactly,
+    Jensen,
+    L,
+    Lower,
+    Min,
+    Parameter,
+    Rational,
+    Smooth,
+    Source,
+    SpecialCase,
+    Split,
+    StatementError,
+    Step,
+    StuckGradientNorm,
+    Theorem,
+    Upper,
+    Witness,
+    c,
+    eta,
+    m,
+    sigma,
+)
+from theorems.sharp.d0_descent import descent
+from theorems.sharp.s1_drift import drift
+from theorems.sharp.s2_bias import bias, exact_bias
+
+CATALOGUE = load_catalogue()
+TRUE = [t for t in CATALOGUE.values() if t.expect == "true"]
+ALGEBRA = [t for t in CATALOGUE.values() if t.expect != "true" and t.falls_by != "search"]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[SolverPool]:
+    with SolverPool() as solvers:
+        yield solvers
+
+
+@pytest.fixture(scope="module")
+def words(pool: SolverPool) -> dict[str, CheckResult]:
+    return {r.name: r for r in check(list(CATALOGUE.values()), pool=pool)}
+
+
+def one(theorem: Theorem, pool: SolverPool) -> CheckResult:
+    return check([theorem], pool=pool)[0]
+
+
+def statement(**change: object) -> Theorem:
+    made = {
+        "name": "mine",
+        "source": Source("tests", "1"),
+        "given": [BoundedVariance(sigma)],
+        "when": [],
+        "claim": Upper(StuckGradientNorm, sigma),
+    }
+    return Theorem(**{**made, **change})
+
+
+@pytest.mark.parametrize("theorem", TRUE, ids=lambda t: t.name)
+def test_true_statements_are_proved_by_both_solvers(theorem: Theorem, words: dict[str, CheckResult]) -> None:
+    result = words[theorem.name]
+    assert result.verdict == "proved", [(o.name, o.verdict, o.reason) for o in result.obligations if not o.passed]
+
+
+@pytest.mark.parametrize("theorem", ALGEBRA, ids=lambda t: t.name)
+def test_false_statements_fall_as_they_say(theorem: Theorem, words: dict[str, CheckResult]) -> None:
+    assert words[theorem.name].verdict == theorem.expect, words[theorem.name].reason
+
+
+def test_what_only_search_can_refute_is_left_to_it(words: dict[str, CheckResult]) -> None:
+    for theorem in CATALOGUE.values():
+        if theorem.falls_by == "search":
+            assert words[theorem.name].verdict == "no_proof"
+
+
+def test_refuted_by_algebra_shows_exact_numbers(words: dict[str, CheckResult]) -> None:
+    result = words["planted_bias_one_fifth"]
+    found = next(o for o in result.obligations if o.kind == "catalogue")
+    assert found.model is not None
+    assert result.confirmation is not None
+    assert result.confirmation.status == "refuted"
+
+
+@pytest.mark.parametrize("theorem", [t for t in TRUE if t.proof], ids=lambda t: t.name)
+def test_no_proof_survives_the_loss_of_a_step(theorem: Theorem) -> None:
+    """Dropping a step leaves a reference that points nowhere, or a last step that is not the claim."""
+    for index in range(len(theorem.proof)):
+        rest = theorem.proof[:index] + theorem.proof[index + 1 :]
+        try:
+            shorter = dataclasses.replace(theorem, proof=rest)
+        except StatementError:
+            continue
+        conclusions = [o for o in unroll(shorter).obligations if o.kind == "conclusion"]
+        assert not rest or conclusions[0].query is not None
+
+
+PLANTED_PROOFS = {
+    "a wrong constant": [Step("a", gives=StuckGradientNorm <= sigma / 2)],
+    "a case that is missing": [
+        Split("a", gives=StuckGradientNorm <= sigma, cases=[Case(sigma <= c)]),
+    ],
+    "a citation at another point": [
+        Cite("drift", drift, {m: StuckGradientNorm + sigma}),
+        Step("a", gives=StuckGradientNorm <= sigma, from_=["drift"]),
+    ],
+    "a citation without its hypotheses": [
+        Cite("descent", descent),
+        Step("a", gives=StuckGradientNorm <= sigma, from_=["descent"]),
+    ],
+    "attainment used as a bound": [
+        Cite("drift", drift, attained=True),
+        Step("a", gives=StuckGradientNorm <= sigma, from_=["drift"]),
+    ],
+    "a concave function in Jensen": [
+        Step("jensen", by=Jensen(Min(m, c), sp.Piecewise((1, m <= c), (0, True)))),
+        Step("a", gives=StuckGradientNorm <= sigma, from_=["jensen"]),
+    ],
+    "division by what may vanish": [
+        Step("divide", gives=sp.Eq(sigma / sigma, 1, evaluate=False)),
+        Step("a", gives=StuckGradientNorm <= sigma, from_=["divide"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PLANTED_PROOFS)
+def test_a_planted_proof_never_proves(name: str, pool: SolverPool) -> None:
+    result = one(statement(proof=PLANTED_PROOFS[name], claim=Upper(StuckGradientNorm, sigma)), pool)
+    assert result.verdict in ("broken_proof", "unknown")
+    assert not result.proved
+
+
+def test_drift_at_another_point_is_another_number(pool: SolverPool) -> None:
+    """Two citations of S1 at different points must not be mixed into one."""
+    proof = [
+        Cite("here", drift, {m: StuckGradientNorm}),
+        Cite("there", drift, {m: StuckGradientNorm + c}),
+        Step("a", gives=Drift.at(m=StuckGradientNorm) >= Drift.at(m=StuckGradientNorm + c), from_=["here", "there"]),
+        Step("b", gives=StuckGradientNorm <= sigma, from_=["a"]),
+    ]
+    assert one(statement(proof=proof), pool).verdict == "broken_proof"
+
+
+def test_weaker_than_true_is_never_refuted(pool: SolverPool) -> None:
+    for bound in (sigma, sigma**2 / (4 * c), sigma**2 / (3 * c), bias + c):
+        assert one(statement(claim=Upper(StuckGradientNorm, bound)), pool).verdict == "no_proof"
+
+
+def test_near_misses_of_a_constant_are_refuted(pool: SolverPool) -> None:
+    for factor in (Rational(99, 100), Rational(95, 100)):
+        result = one(statement(claim=Upper(StuckGradientNorm, factor * bias)), pool)
+        assert result.verdict == "refuted", result.reason
+
+
+def test_a_run_must_show_a_contradiction_before_the_word_refuted(pool: SolverPool) -> None:
+    theorem = statement(claim=Upper(StuckGradientNorm, sigma / 3))
+    (result,) = check([theorem], pool=pool, confirm_contradictions=False)
+    assert result.verdict != "refuted"
+    assert any("was not run" in o.reason for o in result.obligations)
+
+
+def test_a_lower_claim_needs_a_witness_that_attains_it(pool: SolverPool) -> None:
+    good = statement(claim=Lower(StuckGradientNorm, bias), witness=exact_bias.witness)
+    assert one(good, pool).verdict == "proved"
+    assert one(statement(claim=Lower(StuckGradientNorm, bias * Rational(101, 100)), witness=exact_bias.witness), pool).verdict in (
+        "broken_proof",
+        "refuted",
+    )
+    assert one(statement(claim=Exactly(StuckGradientNorm, bias)), pool).verdict == "broken_proof"
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("mean", {"up": 2 * c, "probability": sigma**2 / (sigma**2 + 8 * c**2)}),
+        ("variance", {"up": 3 * c, "probability": sigma**2 / (sigma**2 + 4 * c**2)}),
+        ("names", {"upwards": 2 * c, "probability": Rational(1, 2)}),
+    ],
+)
+def test_a_wrong_witness_is_caught(name: str, numbers: dict[str, sp.Expr], pool: SolverPool) -> None:
+    witness = Witness("w", "quadratic", {"curvature": Rational(1)}, "two_point", numbers, sigma**2 / (4 * c))
+    theorem = statement(claim=Lower(StuckGradientNorm, sigma**2 / (4 * c)), when=[sigma <= 2 * c], witness=[witness])
+    assert one(theorem, pool).verdict == "broken_proof"
+
+
+def test_special_cases_must_follow(pool: SolverPool) -> None:
+    case = SpecialCase("too good", gives=StuckGradientNorm <= sigma / 5)
+    result = one(dataclasses.replace(exact_bias, special_cases=(case,)), pool)
+    assert result.verdict == "broken_proof"
+    assert "special case: too good" in result.reason
+
+
+def test_hidden_vacuity_and_units(pool: SolverPool) -> None:
+    k = Parameter("k", GRADIENT)
+    assert one(statement(when=[eta * L <= 1, eta * L >= 2], given=[Smooth(L)]), pool).verdict == "vacuous"
+    two_deep = statement(where={k: sigma + c}, when=[k <= c / 2])
+    assert one(two_deep, pool).verdict == "vacuous"
+    assert one(statement(when=[sigma <= c**2]), pool).verdict == "ill_formed"
+    assert one(statement(claim=Upper(StuckGradientNorm, sigma**2)), pool).verdict == "ill_formed"
+
+
+def test_an_abbreviation_outside_its_domain_breaks_the_proof(pool: SolverPool) -> None:
+    k = Parameter("k", GRADIENT)  # declared positive, but sigma - c may be negative
+    theorem = statement(
+        where={k: sigma - c},
+        claim=Upper(StuckGradientNorm, sigma),
+        proof=[Step("a", gives=sigma >= c, from_=["k"]), Step("b", gives=StuckGradientNorm <= sigma, from_=["a"])],
+    )
+    assert one(theorem, pool).verdict == "broken_proof"
+
+
+def test_a_theorem_is_no_better_than_what_it_cites(pool: SolverPool) -> None:
+    shaky = statement(name="shaky", claim=Upper(StuckGradientNorm, sigma))
+    theorem = statement(proof=[Cite("claim", shaky)])
+    result = one(theorem, pool)
+    assert result.verdict == "broken_proof"
+    assert "shaky is no_proof" in result.reason
+
+
+def test_smoothness_constants_may_only_grow(pool: SolverPool) -> None:
+    """GS(L0, L1) follows from L-smoothness if L <= L0, and not otherwise."""
+    base = CATALOGUE["S3"]
+    cited = Cite("upper", base, {L0: L / 2, L1: sp.Integer(0)})
+    theorem = statement(
+        given=[Smooth(L), BoundedVariance(sigma)],
+        when=[eta * L < 1],
+        claim=Upper(AverageGradientNorm, base.bound.xreplace({L0: L / 2, L1: sp.Integer(0)})),
+        proof=[cited, Step("claim", gives=AverageGradientNorm <= base.bound.xreplace({L0: L / 2, L1: sp.Integer(0)}), from_=["upper"])],
+    )
+    assert one(theorem, pool).verdict == "broken_proof"
+    assert isinstance(GS(L0, L1), GS)
