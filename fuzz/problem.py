@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy as sp
 
 from theorems.language.functions import NOISES, OBJECTIVES
 from theorems.language.walk import parse_exact, show_exact
 
-Exact = sp.Expr
+# An exact real number, a SymPy expression without letters. SymPy is untyped, so a checker sees Any;
+# :func:`_exact` is what guards it.
+Exact: TypeAlias = Any
 
 
 def _exact(value: object, what: str) -> Exact:
@@ -99,19 +101,19 @@ class Problem:
             self.noise._check(NOISES, "noise")
         if not self.start:
             raise ValueError("the start needs at least one coordinate")
-        widths = {"objective": len(self.objective.coordinates)}
+        widths = [("objective", len(self.objective.coordinates))]
         if isinstance(self.noise, Family):
-            widths["noise"] = len(self.noise.coordinates)
+            widths.append(("noise", len(self.noise.coordinates)))
         else:
-            widths |= {"noise": len(v) for _, v in self.noise.atoms}
-        for what, width in widths.items():
+            widths += [("a noise atom", len(vector)) for _, vector in self.noise.atoms]
+        for what, width in widths:
             if width != self.dimension:
                 raise ValueError(f"{what} has {width} coordinates, the start has {self.dimension}")
         for entry in self.start:
             _exact(entry, "start")
         if not _exact(self.step_size, "step_size").is_positive or self.step_size == sp.oo:
             raise ValueError(f"step_size must be positive and finite, not {self.step_size}")
-        if not _exact(self.clipping_threshold, "clipping_threshold").is_positive:
+        if not _exact(self.clipping_threshold, "clipping_threshold").is_extended_positive:
             raise ValueError(f"clipping_threshold must be positive, not {self.clipping_threshold}")
         if type(self.steps) is not int or self.steps < 1:
             raise ValueError(f"steps must be a positive integer, not {self.steps!r}")

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import sympy as sp
 
-from fuzz.engine import Batch, Instance
+from fuzz.engine import Batch
 from fuzz.genes import Objectives, describe, quartic_smoothness
+from fuzz.instance import instance_of
 from fuzz.onestep import clip_second_moment, drift, next_gradient_norm, step_change
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading
@@ -76,17 +77,7 @@ def rescore(
         return float(reading.score(letters, measured)[0]), 0.0
     if isinstance(problem.noise, FiniteLaw):
         return -np.inf, 0.0
-    instance = Instance(
-        problem.objective.name,
-        _columns(problem.objective.coordinates),
-        [float(v) for v in problem.start],
-        float(problem.step_size),
-        float(problem.clipping_threshold),
-        problem.steps,
-        problem.noise.name,
-        _columns(problem.noise.coordinates),
-    )
-    batch = Batch.of([instance], seed=seed, instance_ids=[instance_id])
+    batch = Batch.of([instance_of(problem)], seed=seed, instance_ids=[instance_id])
     runs = 1 if problem.deterministic else replicas
     score, error = measure(reading, letters, batch, runs, objectives.rounding)
     return float(score[0]), float(error[0])
@@ -115,6 +106,3 @@ def _one_step(reading: Reading, problem: Problem, letters: Letters, objectives: 
     assert quantity == NextGradientNorm
     return next_gradient_norm(objectives, letters["eta"], c, probabilities, atoms)
 
-
-def _columns(coordinates: tuple[Mapping[str, sp.Expr], ...]) -> dict[str, list[float]]:
-    return {name: [float(numbers[name]) for numbers in coordinates] for name in (coordinates[0] if coordinates else {})}

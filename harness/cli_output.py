@@ -118,7 +118,7 @@ def show_run(result: RunResult, out: Path, as_json: bool) -> None:
             o.theorem.expect,
             f"{o.check.verdict}, {o.check.seconds:.1f} s",
             "not needed" if o.fuzz is None else f"{o.fuzz.verdict.value}, score {_number(o.fuzz.score)}",
-            _evidence(o.fuzz) if o.fuzz is not None else "",
+            _evidence(o.fuzz) if o.fuzz is not None else _evidence_of_algebra(o),
         )
         for o in result.outcomes
     ]
@@ -218,8 +218,17 @@ def _evidence(result: FuzzResult) -> str:
     return "" if result.log10_e is None else f"e = 10^{result.log10_e:.1f}"
 
 
+def _evidence_of_algebra(outcome: Outcome) -> str:
+    if not outcome.findings:
+        return ""
+    (finding, *_) = outcome.findings
+    return "exact" if finding.log10_e is None else f"e = 10^{finding.log10_e:.1f}"
+
+
 def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
+    if value is None:
+        return "none"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"
 
 
 def _json(document: Any) -> None:

@@ -85,8 +85,10 @@ class RunResult:
         )
 
 
-def check_all(theorems: Sequence[Theorem], progress: Progress) -> list[CheckResult]:
-    """Proof only."""
+def check_all(
+    theorems: Sequence[Theorem], progress: Progress, ledger: ErrorLedger | None = None
+) -> list[CheckResult]:
+    """Proof only; ``ledger`` counts the runs of witnesses."""
     from theorems.catalogue import load_catalogue
 
     progress.phase("prove", len(theorems))
@@ -100,7 +102,7 @@ def check_all(theorems: Sequence[Theorem], progress: Progress) -> list[CheckResu
             progress.part(name)
         progress.detail(result.name)
 
-    return prove_all(theorems, catalogue=load_catalogue(), on_obligation=told)
+    return prove_all(theorems, catalogue=load_catalogue(), on_obligation=told, ledger=ledger)
 
 
 def fuzz_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress) -> list[FuzzResult]:
@@ -113,7 +115,7 @@ def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress)
     """Check, then spend what is left of the budget on the statements that algebra leaves open."""
     start = time.perf_counter()
     ledger = ErrorLedger()
-    checks = check_all(theorems, progress)
+    checks = check_all(theorems, progress, ledger)
     check_seconds = time.perf_counter() - start
     open_ = [t for t, c in zip(theorems, checks, strict=True) if not decided(c)]
     fuzzed = _search(open_, settings, _left(settings.budget, check_seconds, len(open_)), ledger, progress)

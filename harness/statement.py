@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.finding_expr import ExpressionError, aliases, read, write
 from theorems import language
 from theorems.language import Domain, Exactly, Lower, Parameter, Source, StatementError, Theorem
-from theorems.language.assumptions import Assumption
+from theorems.language.assumptions import ASSUMPTIONS, Assumption
 from theorems.language.claims import Claim
 from theorems.language.quantities import QUANTITIES, Adversary
 from theorems.language.units import Unit
 from theorems.language.walk import latex, parse_exact
 
 _FORMS: dict[str, type[Claim]] = {name: getattr(language, name) for name in ("Upper", "Floor", "Lower", "Exactly")}
-_ASSUMPTIONS: dict[str, type[Assumption]] = {kind.__name__: kind for kind in Assumption.__subclasses__()}
+_ASSUMPTIONS: dict[str, type[Assumption]] = {kind.__name__: kind for kind in ASSUMPTIONS}
 
 
 class Record(BaseModel):

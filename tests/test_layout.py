@@ -34,7 +34,8 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    done = python(f"import sys; from harness.cli import main; main(['--help']); print([m for m in {HEAVY} if m in sys.modules])")
+    loaded = f"print([m for m in {HEAVY} if m in sys.modules])"
+    done = python(f"import sys; from harness.cli import main; main(['--help']); {loaded}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     for command in ("list", "check", "fuzz", "run", "replay", "report"):

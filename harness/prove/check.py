@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import sympy as sp
+
+from harness.evidence import ErrorLedger
 from harness.prove.encode import EncodeError, encode
 from harness.prove.obligations import all_obligations
 from harness.prove.solve import SolverPool, combine, nice_model
@@ -71,6 +74,7 @@ def check(
     pool: SolverPool | None = None,
     on_obligation: Callable[[str, ObligationResult], None] | None = None,
     confirm_contradictions: bool = True,
+    ledger: ErrorLedger | None = None,
 ) -> list[CheckResult]:
     """Check statements by algebra alone.
 
@@ -80,6 +84,7 @@ def check(
         pool: the solvers; by default a new pair of child processes.
         on_obligation: called with (theorem name, result) as results come in.
         confirm_contradictions: run the witness of a contradicting lower bound; without it a contradiction is only told.
+        ledger: of the campaign, which counts the runs of witnesses; a new one by default.
 
     Returns:
         One result for each statement. A solver that is missing, dies or gives up makes an obligation ``unknown``.
@@ -96,8 +101,10 @@ def check(
                 pool=own,
                 on_obligation=on_obligation,
                 confirm_contradictions=confirm_contradictions,
+                ledger=ledger,
             )
-    checker = _Checker(catalogue, pool, on_obligation, confirm_contradictions)
+    checker = _Checker(catalogue, pool, on_obligation, confirm_contradictions, ledger or ErrorLedger())
+    checker.know(theorems)
     return [checker.judge(theorem) for theorem in theorems]
 
 
@@ -108,11 +115,20 @@ class _Checker:
         pool: SolverPool,
         on_obligation: Callable[[str, ObligationResult], None] | None,
         confirm_contradictions: bool,
+        ledger: ErrorLedger,
     ):
+        self.ledger = ledger
         self.catalogue, self.pool, self.on_obligation = catalogue, pool, on_obligation
         self.confirm_contradictions = confirm_contradictions
         self.judged: dict[int, CheckResult] = {}
-        self.proofs: dict[int, tuple[str, str]] = {}
+        self.judging: list[Theorem] = []
+        self.named: dict[str, Theorem] = {}
+        self.know(catalogue.values())
+
+    def know(self, theorems: Iterable[Theorem]) -> None:
+        """Statements by which a citation's name is understood; the first of a name keeps it."""
+        for theorem in theorems:
+            self.named.setdefault(theorem.name, theorem)
 
     def judge(self, theorem: Theorem) -> CheckResult:
         """The word on a statement, from its own obligations, what it cites and what contradicts it."""
@@ -123,13 +139,15 @@ class _Checker:
         results = self.settle(theorem, unrolled)
         verdict, reason = _word(theorem, results)
         if verdict not in ("ill_formed", "vacuous"):
-            for cited in unrolled.cited:
-                inner = self.judge(cited)
-                if not inner.proved:
-                    results.append(_cited(cited.name, inner.verdict))
+            self.judging.append(theorem)
+            for cited in dict.fromkeys(unrolled.cited):
+                word, fault = self.citation(cited)
+                if fault:
+                    results.append(ObligationResult(f"cites {cited.name}", "citation", word, reason=fault))
                     verdict, reason = _word(theorem, results)
-                elif inner.verdict != PROVED and verdict == PROVED:
-                    verdict, reason = inner.verdict, f"it cites {cited.name}"
+                elif word != PROVED and verdict == PROVED:
+                    verdict, reason = word, f"it cites {cited.name}"
+            self.judging.pop()
         confirmation = None
         if verdict in ("no_proof", "broken_proof", "unknown"):
             from harness.prove.contradiction import contradict
@@ -153,6 +171,19 @@ class _Checker:
         )
         self.judged[id(theorem)] = result
         return result
+
+    def citation(self, cited: Theorem) -> tuple[str, str]:
+        """How well a cited statement is proved, and what forbids to build on it (empty: nothing does)."""
+        if any(cited is open_ for open_ in self.judging):
+            return "fails", f"{cited.name} is used in its own proof"
+        self.know([cited])
+        if self.named[cited.name] is not cited:
+            return "fails", f"two statements are named {cited.name}, and a reader could not tell them apart"
+        inner = self.judge(cited)
+        if inner.proved:
+            return inner.verdict, ""
+        fallen = inner.verdict in ("refuted", "broken_proof", "vacuous", "ill_formed", "no_proof")
+        return "fails" if fallen else "unknown", f"{cited.name} is {inner.verdict}"
 
     def settle(self, theorem: Theorem, unrolled: Unrolled) -> list[ObligationResult]:
         """Ask the solvers about every obligation of a statement at once."""
@@ -186,10 +217,8 @@ class _Checker:
         word = combine(by_solver)
         seconds = sum(a.seconds for a in by_solver.values())
         made = {"solvers": solvers, "seconds": seconds, "smt2": text}
-        if obligation.query.goal is None:  # satisfiability: "sat" is what we want
-            outcome = {"sat": "holds", "unsat by both": "refuted", "disagree": "disagree"}.get(word, "unknown")
-            reason = "no parameters meet the hypotheses" if outcome == "refuted" else _why(outcome, solvers)
-            return _result(obligation, outcome, reason=reason, **made)
+        if obligation.query.goal is None:
+            return self.read_point(obligation, word, made)
         if word == "unsat by both":
             return _result(obligation, PROVED, **made)
         if word.startswith("unsat by "):
@@ -199,9 +228,25 @@ class _Checker:
             if model is None:
                 reason = "a solver found a countermodel, but it did not survive exact evaluation"
                 return _result(obligation, "unknown", reason=reason, **made)
-            shown = {str(s): _shown(v) for s, v in sorted(model.items(), key=lambda kv: str(kv[0]))}
-            return _result(obligation, "refuted", model=shown, reason="countermodel, verified exactly", **made)
+            reason = "countermodel, verified exactly"
+            return _result(obligation, "refuted", model=_model_shown(model), reason=reason, **made)
         return _result(obligation, word if word == "disagree" else "unknown", reason=_why(word, solvers), **made)
+
+    def read_point(self, obligation: Obligation, word: str, made: Mapping[str, Any]) -> ObligationResult:
+        """The word where a point was asked for: one that is verified exactly, or that both solvers claim."""
+        assert obligation.query is not None
+        solvers = made["solvers"]
+        if word == "unsat by both":
+            return _result(obligation, "refuted", reason="no parameters meet the hypotheses", **made)
+        if word == "sat":
+            model = nice_model(obligation.query, self.pool)
+            if model is not None:
+                shown = ", ".join(f"{letter} = {number}" for letter, number in _model_shown(model).items())
+                return _result(obligation, "holds", reason=f"for instance {shown}" if shown else "", **made)
+            if all(answer["outcome"] == "sat" for answer in solvers.values()):
+                return _result(obligation, "holds", reason="both solvers say so; no point was verified exactly", **made)
+            return _result(obligation, "unknown", reason="one solver found a point that could not be verified", **made)
+        return _result(obligation, "disagree" if word == "disagree" else "unknown", reason=_why(word, solvers), **made)
 
 
 def _word(theorem: Theorem, results: Sequence[ObligationResult]) -> tuple[str, str]:
@@ -236,11 +281,6 @@ def _proved_by_witness(theorem: Theorem) -> bool:
     return claim.attained and not claim.for_all and claim.quantity.scope is Scope.ONE_STEP
 
 
-def _cited(name: str, verdict: str) -> ObligationResult:
-    word = "fails" if verdict in ("refuted", "broken_proof", "vacuous", "ill_formed", "no_proof") else "unknown"
-    return ObligationResult(f"cites {name}", "citation", word, reason=f"{name} is {verdict}")
-
-
 def _result(obligation: Obligation, verdict: str, **more: Any) -> ObligationResult:
     goal = obligation.query.goal if obligation.query is not None else None
     return ObligationResult(
@@ -252,6 +292,17 @@ def _result(obligation: Obligation, verdict: str, **more: Any) -> ObligationResu
         says=obligation.says or ("" if obligation.query is None else obligation.query.meaning),
         **more,
     )
+
+
+def _model_shown(model: Mapping[sp.Basic, sp.Expr]) -> dict[str, str]:
+    """A model as text; letters that share a name (and differ in unit or domain) are told apart."""
+    shown: dict[str, str] = {}
+    for letter, number in sorted(model.items(), key=lambda entry: str(entry[0])):
+        name = str(letter)
+        while name in shown:
+            name += "'"
+        shown[name] = _shown(number)
+    return shown
 
 
 def _why(word: str, solvers: Mapping[str, Mapping[str, Any]]) -> str:

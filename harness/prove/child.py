@@ -1,13 +1,13 @@
 """A solver in a process of its own, so that it can be killed: ``python -m harness.prove.child z3|cvc5 [option=value]``.
 
-Reads one JSON object a line (``{"smt2": ..., "model": true}``) and answers with one JSON object a line. It says first
-that it is ready, or why it cannot be.
+Reads one JSON object a line (``{"id": 1, "smt2": ..., "effort": 1.0}``) and answers each with one JSON object a line, under the same
+id. It says first that it is ready, or why it cannot be.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ _RLIMIT_Z3 = 40_000_000
 _RLIMIT_CVC5 = 4_000_000
 
 
-def _ask_z3(text: str, options: Sequence[str]) -> dict[str, Any]:
+def _ask_z3(text: str, options: Sequence[str], effort: float) -> dict[str, Any]:
     import z3
 
     solver = z3.Solver()
-    solver.set("rlimit", _RLIMIT_Z3)
+    solver.set("rlimit", int(_RLIMIT_Z3 * effort))
     solver.add(z3.parse_smt2_string(text))
     outcome = str(solver.check())
     reason = solver.reason_unknown() if outcome == "unknown" else ""
@@ -35,6 +35,8 @@ def _ask_z3(text: str, options: Sequence[str]) -> dict[str, Any]:
 def _z3_value(number: Any) -> str:
     import z3
 
+    if z3.is_int_value(number):
+        return f"{number}/1"
     if z3.is_rational_value(number):
         return f"{number.numerator()}/{number.denominator()}"
     if z3.is_algebraic_value(number):
@@ -43,19 +45,23 @@ def _z3_value(number: Any) -> str:
     return f"? {number}"
 
 
-def _ask_cvc5(text: str, options: Sequence[str]) -> dict[str, Any]:
+def _ask_cvc5(text: str, options: Sequence[str], effort: float) -> dict[str, Any]:
     import cvc5
 
     manager = cvc5.TermManager()
     solver = cvc5.Solver(manager)
-    solver.setOption("rlimit", str(_RLIMIT_CVC5))
+    solver.setOption("rlimit", str(int(_RLIMIT_CVC5 * effort)))
     for option in options:
         solver.setOption(*option.split("=", 1))
     parser = cvc5.InputParser(solver)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text, "query")
     answer = ""
     while not (command := parser.nextCommand()).isNull():
-        answer = command.invoke(solver, parser.getSymbolManager()).strip() or answer
+        said = command.invoke(solver, parser.getSymbolManager()).strip()
+        if said and command.getCommandName() != "check-sat":
+            # An assertion that was refused would leave another question than the one asked.
+            return {"outcome": "unknown", "reason": f"error: {' '.join(said.split())[:300]}", "model": None}
+        answer = said or answer
     if answer in ("sat", "unsat"):
         return {"outcome": answer, "reason": "", "model": None}
     return {"outcome": "unknown", "reason": " ".join(answer.split()) or "gave no answer", "model": None}
@@ -63,26 +69,27 @@ def _ask_cvc5(text: str, options: Sequence[str]) -> dict[str, Any]:
 
 def main(which: str, *options: str) -> None:
     """Serve questions until the input ends."""
-    out = sys.stdout
-    # Solvers write warnings of their own; nothing but our lines may reach the parent.
-    with contextlib.redirect_stdout(sys.stderr):
+    # Solvers write warnings of their own, also past Python; nothing but our lines may reach the parent.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        module = __import__(which)
+        version = getattr(module, "__version__", None) or module.get_version_string()
+    except ImportError as error:
+        print(json.dumps({"missing": str(error)}), file=out, flush=True)
+        return
+    print(json.dumps({"ready": str(version)}), file=out, flush=True)
+    ask = {"z3": _ask_z3, "cvc5": _ask_cvc5}[which]
+    for line in sys.stdin:
+        start = time.perf_counter()
+        question = json.loads(line)
         try:
-            module = __import__(which)
-            version = getattr(module, "__version__", None) or module.get_version_string()
-        except ImportError as error:
-            print(json.dumps({"missing": str(error)}), file=out, flush=True)
-            return
-        print(json.dumps({"ready": str(version)}), file=out, flush=True)
-        ask = {"z3": _ask_z3, "cvc5": _ask_cvc5}[which]
-        for line in sys.stdin:
-            start = time.perf_counter()
-            try:
-                answer = ask(json.loads(line)["smt2"], options)
-            except Exception as error:
-                # A solver that rejects the text has not answered it; the reason goes into the report.
-                answer = {"outcome": "unknown", "reason": f"error: {' '.join(str(error).split())[:300]}", "model": None}
-            answer["seconds"] = time.perf_counter() - start
-            print(json.dumps(answer), file=out, flush=True)
+            answer = ask(question["smt2"], options, question["effort"])
+        except Exception as error:
+            # A solver that rejects the text has not answered it; the reason goes into the report.
+            answer = {"outcome": "unknown", "reason": f"error: {' '.join(str(error).split())[:300]}", "model": None}
+        answer |= {"id": question["id"], "seconds": time.perf_counter() - start}
+        print(json.dumps(answer), file=out, flush=True)
 
 
 if __name__ == "__main__":

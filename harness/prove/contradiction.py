@@ -14,6 +14,7 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean
 
 from harness.prove.encode import EncodeError, Query, encode
+from harness.prove.instances import telling_instance
 from harness.prove.solve import combine, nice_model
 from harness.prove.unroll import implication
 from theorems.language import parameters as letters
@@ -26,10 +27,6 @@ from theorems.language.witness import Witness
 if TYPE_CHECKING:
     from harness.confirm import Confirmation
     from harness.prove.check import ObligationResult, _Checker
-
-# Ask first for a contradiction with room, so that a run can show it; then for any at all.
-_MARGINS = (sp.Rational(3, 4), sp.Rational(9, 10), sp.Rational(99, 100), sp.Integer(1))
-
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -74,13 +71,12 @@ def _witness_beats(theorem: Theorem, other: Theorem, witness: Witness, checker: 
     facts += _start_facts(theorem, other, witness)
     ours, theirs = theorem.bound, other.bound
     maximised = theorem.claim.quantity.adversary is Adversary.MAXIMISES
-    for margin in _MARGINS:
-        goal = sp.Ge(ours, margin * theirs) if maximised else sp.Le(ours, theirs)
-        extra = [sp.Gt(ours, 0)] if maximised and margin is _MARGINS[0] else []
-        model = _model(Query(f"against {other.name}", (*facts, *extra), goal), checker)
-        if model is not None:
-            return _confirmed(theorem, other, witness, model, checker)
-    return None
+    # A point with room first, so that a run can show it; a solver finds any at all.
+    model = telling_instance(facts, ours, theirs, maximised=maximised)
+    if model is None:
+        goal = sp.Ge(ours, theirs) if maximised else sp.Le(ours, theirs)
+        model = _model(Query(f"against {other.name}", tuple(facts), goal), checker)
+    return None if model is None else _confirmed(theorem, other, witness, model, checker)
 
 
 def _start_facts(theorem: Theorem, other: Theorem, witness: Witness) -> list[Boolean]:
@@ -111,8 +107,11 @@ def _bound_beats(theorem: Theorem, other: Theorem, checker: _Checker) -> Contrad
     facts += [*theorem.conditions, *other.conditions]
     ours, theirs = theorem.bound, other.bound
     maximised = theorem.claim.quantity.adversary is Adversary.MAXIMISES
-    goal = sp.Le(ours, theirs) if maximised else sp.Ge(ours, theirs)
-    model = _model(Query(f"against {other.name}", tuple(facts), goal), checker)
+    # Here the proved bound must lie below the claimed attainment: the roles are exchanged.
+    model = telling_instance(facts, theirs, ours, maximised=maximised)
+    if model is None:
+        goal = sp.Le(ours, theirs) if maximised else sp.Ge(ours, theirs)
+        model = _model(Query(f"against {other.name}", tuple(facts), goal), checker)
     if model is None or not checker.judge(other).proved:
         return None
     reason = f"{other.name} is proved and forbids the claimed attainment at {_texts(model)}"
@@ -137,16 +136,14 @@ def _confirmed(
         reason = f"{other.name} forbids it at {_texts(model)}; its witness was not run"
         return Contradiction(_obligation(theorem, other, model, reason, "unknown"), None, False)
     from fuzz.realise import realise
-
     from harness.confirm import confirm
-    from harness.evidence import ErrorLedger
 
     values = {s: model.get(s, sp.Integer(1)) for s in {*theorem.parameters, *other.parameters, letters.eta, letters.T}}
     values.setdefault(letters.c, sp.Integer(1))
     try:
         problem = realise(other, witness, values)
         choices = {s: v for s, v in values.items() if s in theorem.parameters}
-        confirmation = confirm(theorem, problem, ledger=ErrorLedger(), seed=0, choices=choices)
+        confirmation = confirm(theorem, problem, ledger=checker.ledger, seed=0, choices=choices)
     except ValueError as error:
         reason = f"{other.name} forbids it at {_texts(model)}, but its witness cannot be built there: {error}"
         return Contradiction(_obligation(theorem, other, model, reason, "unknown"), None, False)

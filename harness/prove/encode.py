@@ -3,18 +3,20 @@
 Roots, inverses, Min and Max become fresh constants with side conditions. Where a term is not defined (``1/0``, the root
 of a negative number) its constant is left free: a side condition never excludes a point, so neither a branch of a
 Piecewise that is not taken nor the right side of an implication can make a query hold for want of models, and nothing
-is proved at such a point that does not hold for *every* value of the term. That a statement is defined where its
-hypotheses hold is an obligation of its own: :func:`definedness`.
+is proved at such a point that does not hold for *every* value of the term. That statements and proof steps are defined
+where their hypotheses hold are obligations of their own: :func:`theorems.language.walk.definedness`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import sympy as sp
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import And, Boolean, BooleanAtom, Implies, Not, Or
+
+from theorems.language.walk import definedness
 
 
 class EncodeError(ValueError):
@@ -23,7 +25,11 @@ class EncodeError(ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """``facts`` imply ``goal``; or, with ``goal=None``, some point meets all ``facts``."""
+    """``facts`` imply ``goal``; or, with ``goal=None``, some point meets all ``facts``.
+
+    Positive integers are read as reals of at least 1 where something is implied, which is sound, and stay integers
+    where a point is asked for.
+    """
 
     name: str
     facts: tuple[Boolean, ...]
@@ -33,13 +39,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The text of a query, and which constant stands for which atom (``relaxed``: integers read as reals)."""
+    """The text of a query, and which constant stands for which atom (``relaxed``: the integers among them)."""
 
     text: str
     atoms: dict[str, sp.Basic]
     relaxed: tuple[str, ...]
 
 
+_FRESH = "fresh "
+_MOST_FACTORS = 64
 _COMPARE = {sp.Eq: "=", sp.Le: "<=", sp.Lt: "<", sp.Ge: ">=", sp.Gt: ">"}
 
 
@@ -49,14 +57,16 @@ def encode(query: Query) -> Encoded:
     Raises:
         EncodeError: for a float, a complex number, or a function that the translation does not know.
     """
-    writer = _Writer()
+    writer = _Writer(whole=query.goal is None)
     known = Resolver(query.facts)
     facts = [writer.condition(cleared(fact if fact in known.plain else known.resolve(fact))) for fact in query.facts]
     goal = None if query.goal is None else writer.condition(cleared(known.resolve(query.goal)))
     expected = "sat: some point meets the facts" if goal is None else "unsat: the facts imply the goal"
     lines = [f"; {_comment(query.name)}", *([f"; {_comment(query.meaning)}"] if query.meaning else [])]
-    lines += [f"; wanted answer: {expected}", "(set-logic QF_NRA)"]
-    lines += [f"; {name}: an integer, read as a real number >= 1" for name in writer.relaxed]
+    whole = writer.whole and writer.relaxed
+    lines += [f"; wanted answer: {expected}", f"(set-logic {'QF_NIRA' if whole else 'QF_NRA'})"]
+    if not whole:
+        lines += [f"; {_comment(name)}: an integer, read as a real number >= 1" for name in writer.relaxed]
     lines += writer.declarations
     lines += [f"(assert {text})" for text in dict.fromkeys(writer.sides)]
     lines += [f"(assert {text})" for text in facts if text != "true"]
@@ -68,7 +78,10 @@ def encode(query: Query) -> Encoded:
 
 @dataclass(frozen=True)
 class Resolver:
-    """Read Min, Max and Piecewise by the plain comparisons among the facts: with ``m <= c``, ``Min(m, c)`` is ``m``."""
+    """Read Min, Max and Piecewise by the plain comparisons among the facts: with ``m <= c``, ``Min(m, c)`` is ``m``.
+
+    Nothing inside an average is read so: a fact is about the point at hand, the average about all of them.
+    """
 
     facts: tuple[Boolean, ...]
 
@@ -102,7 +115,19 @@ class Resolver:
                         break
             return part
 
-        return expression.replace(lambda part: isinstance(part, sp.Min | sp.Max | sp.Piecewise), choose)
+        return _outside_atoms(expression, choose)
+
+
+def _outside_atoms(expression: sp.Basic, choose: Callable[[sp.Basic], sp.Basic]) -> sp.Basic:
+    """Rebuild an expression from below, never looking into uninterpreted terms."""
+    if not expression.args or _uninterpreted(expression):
+        return expression
+    args = tuple(_outside_atoms(part, choose) for part in expression.args)
+    return choose(expression if args == expression.args else expression.func(*args))
+
+
+def _uninterpreted(expression: sp.Basic) -> bool:
+    return bool(getattr(expression, "is_uninterpreted", False))
 
 
 def _weaker(relation: Relational) -> tuple[Relational, ...]:
@@ -121,7 +146,8 @@ def cleared(condition: Boolean) -> Boolean:
     """
     if isinstance(condition, And | Or | Not | Implies):
         return condition.func(*(cleared(part) for part in condition.args), evaluate=False)
-    if not isinstance(condition, Relational) or condition.atoms(sp.Piecewise):
+    # Clearing cancels factors, which is only right where none of them vanishes.
+    if not isinstance(condition, Relational) or condition.atoms(sp.Piecewise) or definedness(condition):
         return condition
     numerator, denominator = sp.fraction(sp.together(condition.lhs - condition.rhs))
     if not denominator.is_positive:
@@ -129,38 +155,9 @@ def cleared(condition: Boolean) -> Boolean:
     return condition.func(sp.factor(numerator) if numerator.is_polynomial() else numerator, 0, evaluate=False)
 
 
-def definedness(expression: sp.Basic) -> tuple[Boolean, ...]:
-    """Conditions for every root and every denominator to make sense, beyond what the letters' domains already say.
-
-    Inside a Piecewise a condition is asked only where its branch is taken.
-    """
-    return tuple(dict.fromkeys(_definedness(expression, ())))
-
-
-def _definedness(expression: sp.Basic, guards: tuple[Boolean, ...]) -> Iterator[Boolean]:
-    if isinstance(expression, sp.Piecewise):
-        passed: tuple[Boolean, ...] = ()
-        for branch, condition in expression.args:
-            yield from _definedness(condition, (*guards, *passed))
-            taken = (*passed, condition)
-            yield from _definedness(branch, (*guards, *taken))
-            passed = (*passed, Not(condition))
-        return
-    for part in expression.args:
-        yield from _definedness(part, guards)
-    if isinstance(expression, sp.Pow):
-        base, exponent = expression.args
-        needed: list[Boolean] = []
-        if exponent.is_negative and not base.is_nonzero:
-            needed.append(sp.Ne(base, 0))
-        if not exponent.is_integer and not base.is_nonnegative:
-            needed.append(sp.Ge(base, 0))
-        for condition in needed:
-            yield Implies(And(*guards), condition) if guards else condition
-
-
 @dataclass
 class _Writer:
+    whole: bool = False
     names: dict[sp.Basic, str] = field(default_factory=dict)
     declarations: list[str] = field(default_factory=list)
     sides: list[str] = field(default_factory=list)
@@ -176,7 +173,7 @@ class _Writer:
         return self.cache[expression]
 
     def _term(self, expression: sp.Basic) -> str:
-        if isinstance(expression, sp.Symbol) or getattr(expression, "is_uninterpreted", False):
+        if isinstance(expression, sp.Symbol) or _uninterpreted(expression):
             return self.atom(expression)
         if isinstance(expression, sp.Rational):
             return _number(expression)
@@ -202,12 +199,15 @@ class _Writer:
 
     def atom(self, expression: sp.Basic) -> str:
         if expression not in self.names:
-            name = str(expression).replace("|", "!").replace("\\", "!")
+            name = "".join(x if " " <= x <= "~" and x not in "|\\" else "!" for x in str(expression))
+            if name.startswith(_FRESH):
+                name = f"letter {name}"
             while f"|{name}|" in self.names.values():
                 name += "'"  # the same letter with other assumptions is another number
             text = f"|{name}|"
             self.names[expression] = text
-            self.declarations.append(f"(declare-const {text} Real)")
+            whole = self.whole and expression.is_integer
+            self.declarations.append(f"(declare-const {text} {'Int' if whole else 'Real'})")
             if expression.is_integer and expression.is_positive:
                 self.relaxed.append(name)
                 self.declarations.append(f"(assert (>= {text} 1))")
@@ -219,12 +219,15 @@ class _Writer:
                 self.declarations.append(f"(assert (>= {text} 0))")
             elif not expression.is_real:
                 raise EncodeError(f"{expression} is not known to be a real number")
-        return self.names[expression]
+        text = self.names[expression]
+        return f"(to_real {text})" if self.whole and expression.is_integer else text
 
     def power(self, expression: sp.Pow) -> str:
         base, exponent = expression.args
         if not isinstance(exponent, sp.Rational):
             raise EncodeError(f"no translation for the power {expression}")
+        if max(abs(exponent.p), exponent.q) > _MOST_FACTORS:
+            raise EncodeError(f"the power {expression} is written out, and {exponent} is too large for that")
         if exponent < 0:
             denominator = self.term(base**-exponent)
             inverse = self.new()
@@ -267,7 +270,7 @@ class _Writer:
 
     def new(self) -> str:
         self.fresh += 1
-        name = f"|fresh {self.fresh}|"
+        name = f"|{_FRESH}{self.fresh}|"
         self.declarations.append(f"(declare-const {name} Real)")
         return name
 

@@ -9,15 +9,17 @@ from collections.abc import Iterator
 import sympy as sp
 from sympy.logic.boolalg import And, Boolean, Or
 
-from harness.prove.encode import Query, definedness
+from harness.prove.encode import Query
 from harness.prove.exact import holds
 from harness.prove.unroll import Obligation, Unrolled, domain_condition, unroll
 from theorems.language import parameters as letters
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.assumptions import GS, HS, PL, Assumption, BoundedVariance, Convex, ExactGradients, Symmetric
+from theorems.language.functions import LATTICE, NOISES, OBJECTIVES
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import Drift, Scope, StuckGradientNorm
 from theorems.language.theorem import Theorem
 from theorems.language.units import UnitError, check_condition, scaled, unit_of
+from theorems.language.walk import conjuncts, definedness
 from theorems.language.witness import Witness
 
 
@@ -80,38 +82,55 @@ def satisfiable(theorem: Theorem) -> Obligation:
 
 
 def abbreviations(theorem: Theorem) -> Iterator[Obligation]:
-    """Every abbreviation is defined wherever the hypotheses hold, and lies in its declared domain; so is the bound."""
-    known: list[Boolean] = list(theorem.when)
+    """Every hypothesis is defined; every abbreviation is defined wherever the hypotheses hold, and lies in its declared
+    domain; so is the bound.
+
+    The hypotheses are read with their abbreviations opened: the letter itself is taken to lie in its domain, which is
+    what is to be shown.
+    """
+    known: list[Boolean] = []
+    for condition in theorem.conditions:
+        yield from _definition(f"hypothesis {condition}", known, And(*definedness(condition)))
+        known.append(condition)
     for symbol, definition in theorem.where.items():
-        meaning = f"{symbol} is defined and {symbol.domain.value}"
         domain = symbol.domain is Domain.POSITIVE_INTEGER
         goal = And(*definedness(definition), sp.false if domain else domain_condition(symbol, definition))
-        if goal is not sp.true:
-            name = f"definition of {symbol}"
-            yield Obligation(name, "definition", Query(name, tuple(known), goal, meaning=meaning))
+        yield from _definition(f"definition of {symbol}", known, goal, f"{symbol} is defined and {symbol.domain.value}")
         known.append(sp.Eq(symbol, definition, evaluate=False))
-    goal = And(*definedness(theorem.claim.bound))
+    yield from _definition("the bound is defined", known, And(*definedness(theorem.claim.bound)))
+
+
+def _definition(name: str, known: list[Boolean], goal: Boolean, meaning: str = "") -> Iterator[Obligation]:
     if goal is not sp.true:
-        yield Obligation("the bound is defined", "definition", Query("the bound is defined", tuple(known), goal))
+        yield Obligation(name, "definition", Query(name, tuple(known), goal, meaning=meaning))
 
 
 def special_cases(theorem: Theorem) -> Iterator[Obligation]:
     """Consequences follow from the claim under their substitution and conditions."""
     for case in theorem.special_cases:
-        pairs = {s: sp.sympify(v) for s, v in case.at.items()}
+        pairs = {s: theorem.expand(sp.sympify(v)) for s, v in case.at.items()}
 
         def there(expression: sp.Basic, pairs: dict[sp.Basic, sp.Expr] = pairs) -> sp.Basic:
             return theorem.expand(expression).xreplace(pairs) if pairs else expression
 
-        facts = [there(condition) for condition in (*theorem.when, *case.when)]
-        facts.append(theorem.claim.universal.func(theorem.claim.quantity, there(theorem.claim.bound), evaluate=False))
         name = f"special case: {case.name}"
+        # What the case itself assumes, and only then the claim: it speaks of letters in their domains alone.
+        assumed = tuple(there(condition) for condition in case.when)
+        for symbol, value in pairs.items():
+            goal = And(*definedness(value), domain_condition(symbol, value))
+            if goal is not sp.true:
+                title = f"{name}: {symbol} may be {value}"
+                yield Obligation(title, "special case", Query(title, assumed, goal, meaning=title))
+        facts = [*(there(condition) for condition in theorem.when), *assumed]
+        relation = theorem.claim.relation
+        facts.append(relation.func(theorem.claim.quantity, there(theorem.claim.bound), evaluate=False))
         query = Query(name, tuple(facts), there(case.gives), meaning=case.says or case.name)
         yield Obligation(name, "special case", query, says=case.says)
 
 
 def witnesses(theorem: Theorem) -> Iterator[Obligation]:
-    """Names resolve; and where the claim says that its bound is attained, each witness attains it."""
+    """Names resolve; and where the claim says that its bound is attained, each witness meets the assumptions and
+    attains the bound, and at all parameters there is one."""
     for witness in theorem.witness:
         yield _names_resolve(witness)
     claim = theorem.claim
@@ -122,15 +141,24 @@ def witnesses(theorem: Theorem) -> Iterator[Obligation]:
             "attainment", "witness", failure="the bound is claimed to be attained, but no witness is given"
         )
         return
-    if claim.quantity.scope is Scope.TRAJECTORY:
-        return  # its proof steps speak of the witness
     for witness in theorem.witness:
         if _names_resolve(witness).failure is None:
-            yield from _attains(theorem, witness)
+            yield from _meets(theorem, witness)
+            if claim.quantity.scope is Scope.ONE_STEP:
+                yield from _attains(theorem, witness)
+    if claim.quantity.scope is Scope.TRAJECTORY and claim.for_all:
+        # The steps of a Lower claim's proof speak of its witness; those of an Exactly claim of every problem.
+        reason = f"nothing shows that a run attains it: state {claim.quantity} as Upper and as Lower"
+        yield Obligation("attainment", "witness", failure=reason)
     cover = Or(*(And(*witness.when) for witness in theorem.witness))
     if cover is not sp.true:
         name = "the witnesses cover all parameters"
-        yield Obligation(name, "witness", Query(name, theorem.conditions, cover, meaning=name))
+        yield Obligation(name, "witness", Query(name, _known(theorem), cover, meaning=name))
+
+
+def _known(theorem: Theorem) -> tuple[Boolean, ...]:
+    """Hypotheses and definitions."""
+    return (*theorem.when, *(sp.Eq(s, d, evaluate=False) for s, d in theorem.where.items()))
 
 
 def _names_resolve(witness: Witness) -> Obligation:
@@ -149,34 +177,87 @@ def _names_resolve(witness: Witness) -> Obligation:
     return Obligation(name, "witness", says="Objective and noise are known families.")
 
 
+# Families whose second derivative is at most `curvature`; all known profiles are convex.
+_CURVATURE_BOUNDED = ("quadratic", "huber", "log_cosh", "slope_then_bowl")
+_DEFINED = ("its numbers are defined", "its law is defined")
+_SYMMETRIC_NOISES = ("none", "symmetric_two_point", "gaussian", "student_t")
+
+
+def _meets(theorem: Theorem, witness: Witness) -> Iterator[Obligation]:
+    """The witness is well defined and meets every assumption of the theorem, F0 and R0 included."""
+    objective, noise = OBJECTIVES[witness.objective], NOISES[witness.noise]
+    facts = (*_known(theorem), *witness.when)
+    numbers = {s: sp.sympify(witness.objective_parameters[s.name]) for s in objective.parameters}
+    law = {s: sp.sympify(witness.noise_parameters[s.name]) for s in noise.parameters}
+    own = {**numbers, **law}
+    goals: list[tuple[str, Boolean]] = [
+        (_DEFINED[0], And(*(d for v in (*own.values(), witness.start) for d in definedness(v)))),
+        ("its numbers fit", And(*(domain_condition(s, v) for s, v in own.items()))),
+        # The lattice of uniforms belongs to the law that is run, not to the one that is meant.
+        *(
+            (f"{required}", required.xreplace(own))
+            for required in (*objective.requires, *noise.requires)
+            if not required.has(LATTICE)
+        ),
+    ]
+    for assumption in theorem.given:
+        found = _meets_assumption(assumption, witness, numbers, noise.variance.xreplace(law))
+        if found is None:
+            name = f"witness {witness.name}: {assumption}"
+            reason = f"nothing shows that {witness.objective!r} with noise {witness.noise!r} meets {assumption}"
+            yield Obligation(name, "witness", failure=reason)
+        else:
+            goals.append((f"{assumption}", found))
+    x = next(s for s in objective.value.free_symbols if s not in objective.parameters)
+    start = {x: sp.sympify(witness.start), **numbers}
+    for letter, value in ((letters.F0, objective.value), (letters.R0, sp.Abs(x))):
+        if letter in theorem.parameters:
+            goals.append((f"{letter} is its own", sp.Eq(letter, value.xreplace(start), evaluate=False)))
+    yield from _goals(witness, facts, goals)
+
+
+def _meets_assumption(
+    assumption: Assumption, witness: Witness, numbers: dict[sp.Symbol, sp.Expr], variance: sp.Expr
+) -> Boolean | None:
+    """The condition under which a witness meets an assumption; ``None`` if there is none that we know."""
+    curvature = next((v for s, v in numbers.items() if s.name == "curvature"), None)
+    if isinstance(assumption, GS | HS) and witness.objective in _CURVATURE_BOUNDED and curvature is not None:
+        return And(curvature <= assumption.L0, sp.Ge(assumption.L1, 0))
+    if isinstance(assumption, Convex):
+        return sp.true
+    if isinstance(assumption, PL) and witness.objective == "quadratic" and curvature is not None:
+        return curvature >= assumption.mu
+    if isinstance(assumption, BoundedVariance):
+        return sp.Le(variance, assumption.sigma**2)
+    if isinstance(assumption, ExactGradients) and witness.noise == "none":
+        return sp.true
+    if isinstance(assumption, Symmetric) and witness.noise in _SYMMETRIC_NOISES:
+        return sp.true
+    return None
+
+
 def _attains(theorem: Theorem, witness: Witness) -> Iterator[Obligation]:
     """Weights, mean, variance and value of a one-step witness, in one dimension along the gradient."""
     objective, noise = OBJECTIVES[witness.objective], NOISES[witness.noise]
-    numbers = {s: sp.sympify(witness.objective_parameters[s.name]) for s in objective.parameters}
     x = next(s for s in objective.gradient.free_symbols if s not in objective.parameters)
-    gradient = objective.gradient.xreplace({x: witness.start}).xreplace(numbers)
+    numbers = {s: sp.sympify(witness.objective_parameters[s.name]) for s in objective.parameters}
+    gradient = objective.gradient.xreplace({x: sp.sympify(witness.start), **numbers})
     law = {s: sp.sympify(witness.noise_parameters[s.name]) for s in noise.parameters}
     raw = [(p.xreplace(law), v.xreplace(law)) for p, v in (noise.atoms or ())]
-    # Cancelling removes poles; "its numbers are defined" speaks of the formulas as they stand in functions.py.
+    # Cancelling removes poles; that there are none is asked of the formulas as they stand in functions.py.
     atoms = [(_cancelled(p), _cancelled(v)) for p, v in raw]
-    facts = (
-        *theorem.when,
-        *(sp.Eq(s, d, evaluate=False) for s, d in theorem.where.items()),
-        *witness.when,
-    )
     c, bound = letters.c, theorem.claim.bound
     drift = sum((p * sp.Max(-c, sp.Min(c, gradient + v)) for p, v in atoms), sp.Integer(0))
-    variance = next(a.sigma for a in theorem.given if hasattr(a, "sigma")) ** 2
     goals: list[tuple[str, Boolean]] = [
-        (
-            "its numbers are defined",
-            And(*(d for value in witness.noise_parameters.values() for d in definedness(value))),
-        ),
+        (_DEFINED[1], And(*(d for atom in raw for number in atom for d in definedness(number)))),
         ("weights", And(*(sp.Ge(p, 0) for p, _ in atoms))),
         ("the weights sum to one", sp.Eq(sp.expand(sum(p for p, _ in atoms)), 1)),
         ("mean zero", sp.Eq(sum(p * v for p, v in atoms), 0)),
-        ("variance", sp.Le(sum(p * v**2 for p, v in atoms), variance)),
     ]
+    second_moment = sum(p * v**2 for p, v in atoms)
+    for assumption in theorem.given:
+        if isinstance(assumption, BoundedVariance):
+            goals.append((f"variance under {assumption}", sp.Le(second_moment, assumption.sigma**2)))
     if theorem.claim.quantity == Drift:
         goals += [("it has gradient norm m", sp.Eq(gradient, letters.m)), ("it attains the bound", sp.Le(drift, bound))]
     elif theorem.claim.quantity == StuckGradientNorm:
@@ -185,11 +266,17 @@ def _attains(theorem: Theorem, witness: Witness) -> Iterator[Obligation]:
         name = f"witness {witness.name}: attainment"
         yield Obligation(name, "witness", failure=f"attainment of {theorem.claim.quantity} has no check")
         return
+    yield from _goals(witness, (*_known(theorem), *witness.when), goals)
+
+
+def _goals(witness: Witness, facts: tuple[Boolean, ...], goals: list[tuple[str, Boolean]]) -> Iterator[Obligation]:
     for title, goal in goals:
-        if goal is sp.true:
-            continue
-        name = f"witness {witness.name}: {title}"
-        yield Obligation(name, "witness", Query(name, facts, goal, meaning=title))
+        if goal is not sp.true:
+            name = f"witness {witness.name}: {title}"
+            yield Obligation(name, "witness", Query(name, facts, goal, meaning=title))
+            # An obligation of its own, so the next ones may build on it: solvers need to hear that s is not 0.
+            if title in _DEFINED:
+                facts = (*facts, *conjuncts(goal))
 
 
 def _cancelled(expression: sp.Expr) -> sp.Expr:

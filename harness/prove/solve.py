@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import select
+import os
+import selectors
 import subprocess
 import sys
 import threading
@@ -17,13 +18,15 @@ from typing import Any, Literal
 import sympy as sp
 from sympy.logic.boolalg import And, Not
 
-from harness.prove.encode import Query, encode
+from harness.prove.encode import Encoded, Query, encode
 from harness.prove.exact import holds
 
 # cvc5 decides most steps at once by cylindrical coverings alone, and most others by its default mix.
 SOLVERS: Mapping[str, tuple[tuple[str, ...], ...]] = {"z3": ((),), "cvc5": (("nl-cov=true", "nl-ext=none"), ())}
 TIMEOUT = 8.0
 _START_TIMEOUT = 60.0
+# Making a model simpler is worth little, so a trial that is not settled at once is given up.
+_TRIAL = 0.01
 _SIMPLE = tuple(
     sp.Rational(p, q)
     for p, q in ((1, 1), (2, 1), (1, 2), (3, 1), (1, 4), (4, 1), (0, 1), (1, 3), (1, 10), (10, 1), (1, 100), (100, 1))
@@ -42,76 +45,128 @@ class Answer:
 
 
 class _Child:
-    """One solver process, started when first asked, replaced after a kill or a crash."""
+    """One solver process, started when first asked, replaced after a kill, a crash or an answer that makes no sense."""
 
     def __init__(self, solver: str, options: Sequence[str] = (), command: Sequence[str] | None = None):
         self.solver = solver
         self.command = list(command or (sys.executable, "-m", "harness.prove.child", solver, *options))
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.missing = ""
         self.version = ""
+        self.asked = 0
+        self.closed = False
         self.lock = threading.Lock()
 
-    def ask(self, smt2: str, timeout: float) -> Answer:
+    def ask(self, smt2: str, timeout: float, effort: float = 1.0) -> Answer:
         with self.lock:
             start = time.perf_counter()
 
             def unknown(reason: str) -> Answer:
                 return Answer(self.solver, "unknown", time.perf_counter() - start, reason)
 
-            if not self._started():
-                return unknown(f"missing: {self.missing}" if self.missing else "could not be started")
-            assert self.process is not None
-            assert self.process.stdin is not None
+            process = self._started()
+            if process is None:
+                return unknown(f"missing: {self.missing}" if self.missing else "closed")
             start = time.perf_counter()
+            self.asked += 1
+            question = json.dumps({"id": self.asked, "smt2": smt2, "effort": effort}) + "\n"
             try:
-                self.process.stdin.write(json.dumps({"smt2": smt2}) + "\n")
-                self.process.stdin.flush()
-                line = self._line(timeout)
+                line = _exchange(process, question.encode(), timeout)
+                if line is None:
+                    return unknown(f"killed after {timeout:g} s")
+                if not line:
+                    return unknown(f"crashed with exit code {_exit_code(process)}")
+                answer = self._read(line)
+                process = None
+                return answer
             except OSError as error:
-                self.stop()
                 return unknown(f"crashed: {error}")
-            if line is None:
-                self.stop()
-                return unknown(f"killed after {timeout:g} s")
-            if not line:
-                code = self.process.wait()
-                self.stop()
-                return unknown(f"crashed with exit code {code}")
-            told = json.loads(line)
-            return Answer(self.solver, told["outcome"], told["seconds"], told["reason"], told["model"])
+            except ValueError as error:
+                return unknown(f"answered nonsense: {error}")
+            finally:
+                if process is not None:
+                    self.stop()
 
-    def _started(self) -> bool:
-        if self.missing:
-            return False
-        if self.process is None:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-            line = self._line(_START_TIMEOUT)
-            told = json.loads(line) if line else {}
-            self.missing = told.get("missing", "")
-            self.version = told.get("ready", "")
-            if not self.version:
-                self.stop()
-                return False
-        return True
+    def _read(self, line: bytes) -> Answer:
+        """The answer in a line (raises ValueError: a stale or garbled line is no answer to the question asked)."""
+        told = json.loads(line)
+        if not isinstance(told, dict) or told.get("id") != self.asked:
+            raise ValueError(f"not an answer to question {self.asked}: {line[:60]!r}")
+        outcome, seconds, reason, model = (told.get(key) for key in ("outcome", "seconds", "reason", "model"))
+        if outcome not in ("sat", "unsat", "unknown") or not isinstance(seconds, int | float):
+            raise ValueError(f"no outcome in {line[:60]!r}")
+        if not (model is None or (isinstance(model, dict) and all(isinstance(v, str) for v in model.values()))):
+            raise ValueError(f"no model in {line[:60]!r}")
+        return Answer(self.solver, outcome, float(seconds), str(reason or ""), model)
 
-    def _line(self, timeout: float) -> str | None:
-        """The next line; empty if the process ended, ``None`` if it took too long. A child writes whole lines."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
-        return self.process.stdout.readline() if ready else None
+    def _started(self) -> subprocess.Popen[bytes] | None:
+        """The process, ready for questions; a solver that did not start once is missing for good."""
+        if self.process is None and not self.missing and not self.closed:
+            try:
+                self.process = subprocess.Popen(
+                    self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+                )
+                line = _exchange(self.process, b"", _START_TIMEOUT)
+                told = json.loads(line or b"{}")
+                if not isinstance(told, dict) or "ready" not in told:
+                    self.missing = str(told.get("missing", "it did not start") if isinstance(told, dict) else told)
+                else:
+                    self.version = str(told["ready"])
+            except (OSError, ValueError) as error:
+                self.missing = f"it did not start: {error}"
+            if self.missing:
+                self.stop()
+        return self.process
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout):
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     stream.close()
-            self.process = None
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit code; ``None`` for a process that closed its output and lives on."""
+    try:
+        return process.wait(1.0)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _exchange(process: subprocess.Popen[bytes], question: bytes, timeout: float) -> bytes | None:
+    """Write a question and read one line, never waiting beyond the deadline: ``None`` then, empty if the process ended.
+
+    A child may hang with its input unread or in the middle of a line, so neither side may block.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    deadline = time.monotonic() + timeout
+    answer = b""
+    with selectors.DefaultSelector() as ready:
+        ready.register(process.stdout, selectors.EVENT_READ)
+        if question:
+            os.set_blocking(process.stdin.fileno(), False)
+            ready.register(process.stdin, selectors.EVENT_WRITE)
+        while not answer.endswith(b"\n"):
+            events = ready.select(max(deadline - time.monotonic(), 0))
+            if not events:
+                return None
+            for key, _ in events:
+                if key.fileobj is process.stdout:
+                    part = os.read(process.stdout.fileno(), 1 << 16)
+                    if not part:
+                        return b""
+                    answer += part
+                else:
+                    question = question[os.write(process.stdin.fileno(), question) :]
+                    if not question:
+                        ready.unregister(process.stdin)
+    if answer.count(b"\n") > 1:
+        raise ValueError(f"more than one line: {answer[:60]!r}")
+    return answer
 
 
 class SolverPool:
@@ -137,6 +192,7 @@ class SolverPool:
     ) -> None:
         for children in self.children.values():
             for child in children:
+                child.closed = True
                 child.stop()
 
     @property
@@ -151,33 +207,45 @@ class SolverPool:
     def ask_many(self, texts: Sequence[str]) -> list[dict[str, Answer]]:
         """What both solvers say of many queries, in order; the solvers work in parallel."""
         answers: list[dict[str, Answer]] = [{} for _ in texts]
+        failures: list[BaseException] = []
 
         def serve(solver: str) -> None:
-            for index, text in enumerate(texts):
-                answers[index][solver] = self._ask(solver, text)
+            try:
+                for index, text in enumerate(texts):
+                    answers[index][solver] = self._ask(solver, text)
+            except BaseException as error:
+                failures.append(error)
 
         threads = [threading.Thread(target=serve, args=(solver,), daemon=True) for solver in self.children]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        if failures:
+            raise failures[0]
         return [{name: found[name] for name in SOLVERS} for found in answers]
 
-    def ask_z3(self, smt2: str) -> Answer:
-        """What Z3 alone says: it has the models."""
-        return self._ask("z3", smt2)
+    def ask_z3(self, smt2: str, effort: float = 1.0) -> Answer:
+        """What Z3 alone says, with a share of the usual work: it has the models."""
+        return self.children["z3"][0].ask(smt2, self.timeout, effort)
 
     def _ask(self, solver: str, smt2: str) -> Answer:
-        """One solver's answer: its ways are tried in turn until one decides."""
+        """One solver's answer: its ways are tried in turn until one decides, first for a moment each, since a way
+        that decides at all mostly does so at once."""
         children = self.children[solver]
-        spent, reasons = 0.0, []
-        for child in children:
-            answer = child.ask(smt2, self.timeout / len(children))
-            spent += answer.seconds
-            if answer.outcome != "unknown":
-                return replace(answer, seconds=spent)
-            reasons.append(answer.reason)
-        return Answer(solver, "unknown", spent, "; ".join(dict.fromkeys(reasons)))
+        spent, reasons = 0.0, {}
+        slices = (self.timeout,) if len(children) == 1 else (self.timeout / 16, self.timeout / len(children))
+        open_ = list(children)
+        for limit in slices:
+            for child in list(open_):
+                answer = child.ask(smt2, limit)
+                spent += answer.seconds
+                if answer.outcome != "unknown":
+                    return replace(answer, seconds=spent)
+                reasons[child] = answer.reason
+                if not answer.reason.startswith("killed"):
+                    open_.remove(child)  # more time would not change its mind
+        return Answer(solver, "unknown", spent, "; ".join(dict.fromkeys(reasons.values())))
 
 
 def combine(answers: Mapping[str, Answer]) -> str:
@@ -199,31 +267,39 @@ def nice_model(query: Query, pool: SolverPool) -> dict[sp.Basic, sp.Expr] | None
     Letters are moved one by one to small rationals while the query stays satisfiable; integers must be integers.
     """
     encoded = encode(query)
-    letters = sorted((a for a in encoded.atoms.values()), key=lambda a: (not a.is_Symbol, str(a)))
+    # Letters that an equation gives follow from the others; integers are easy once the rest is fixed.
+    given = {f.lhs for f in query.facts if isinstance(f, sp.Eq)}
+    letters = sorted(
+        encoded.atoms.values(), key=lambda a: (not a.is_Symbol, a in given, bool(a.is_integer), str(a))
+    )
     fixed: list[sp.Basic] = []
     found = pool.ask_z3(encoded.text)
+    if found.outcome != "sat":
+        return None
     for letter in letters:
-        for candidate in _candidates(letter):
+        for candidate in _candidates(letter, _value_in(found, encoded, letter)):
             trial = pool.ask_z3(
-                encode(Query(query.name, (*query.facts, *fixed, _is(letter, candidate)), query.goal)).text
+                encode(Query(query.name, (*query.facts, *fixed, _is(letter, candidate)), query.goal)).text, _TRIAL
             )
             if trial.outcome == "sat":
                 fixed.append(_is(letter, candidate))
                 found = trial
                 break
-    if found.outcome != "sat" or found.model is None:
-        return None
-    try:
-        model = {
-            atom: parse_model_value(found.model.get(name.strip("|"), "0/1")) for name, atom in encoded.atoms.items()
-        }
-    except ValueError:
-        return None
-    if any(atom.is_integer and not model[atom].is_Integer for atom in model):
+    model = {letter: _value_in(found, encoded, letter) for letter in letters}
+    if any(number is None or (atom.is_integer and not number.is_Integer) for atom, number in model.items()):
         return None
     wanted = And(*query.facts, *(() if query.goal is None else (Not(query.goal, evaluate=False),)), evaluate=False)
     inside = all(_in_domain(atom, number) for atom, number in model.items())
     return model if inside and holds(wanted, model) is True else None
+
+
+def _value_in(answer: Answer, encoded: Encoded, letter: sp.Basic) -> sp.Expr | None:
+    """The letter's value in a model (0 if the model leaves it open); ``None`` if there is none that we can read."""
+    name = next(name for name, atom in encoded.atoms.items() if atom == letter)
+    try:
+        return None if answer.model is None else parse_model_value(answer.model.get(name[1:-1], "0/1"))
+    except ValueError:
+        return None
 
 
 def parse_model_value(text: str) -> sp.Expr:
@@ -235,11 +311,17 @@ def parse_model_value(text: str) -> sp.Expr:
     """
     if text.startswith("root "):
         _, index, listed = text.split(" ", 2)
-        letter = sp.Symbol("z")
-        coefficients = [sp.Integer(c) for c in listed.split(",")]
-        polynomial = sp.Poly(list(reversed(coefficients)), letter)
-        return sp.real_roots(polynomial, multiple=True)[int(index) - 1]
-    fraction = Fraction(text)
+        coefficients = [sp.Integer(int(c)) for c in reversed(listed.split(","))]
+        if len(coefficients) < 2 or coefficients[0] == 0:
+            raise ValueError(f"not a polynomial: {text[:80]}")
+        roots = sp.real_roots(sp.Poly(coefficients, sp.Symbol("z")), multiple=True)
+        if not 1 <= int(index) <= len(roots):
+            raise ValueError(f"no such root: {text[:80]}")
+        return roots[int(index) - 1]
+    try:
+        fraction = Fraction(text)
+    except ZeroDivisionError:
+        raise ValueError(f"not a number: {text[:80]}") from None
     return sp.Rational(fraction.numerator, fraction.denominator)
 
 
@@ -247,9 +329,10 @@ def _is(letter: sp.Basic, number: sp.Expr) -> sp.Basic:
     return sp.Eq(letter, number, evaluate=False)
 
 
-def _candidates(letter: sp.Basic) -> Sequence[sp.Rational]:
+def _candidates(letter: sp.Basic, found: sp.Expr | None) -> Sequence[sp.Rational]:
     if letter.is_integer:
-        return tuple(sp.Integer(n) for n in (1, 2, 3, 4, 5, 10, 20, 100, 1000, 10000, 100000))
+        near = () if found is None else (sp.floor(found), sp.ceiling(found))
+        return (*(sp.Integer(n) for n in (1, 2, 3, 4, 5, 10, 20, 100, 1000, 10000, 100000)), *near)
     return _SIMPLE
 
 

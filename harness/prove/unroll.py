@@ -9,13 +9,14 @@ import sympy as sp
 from sympy.logic.boolalg import And, Boolean, Or
 
 from harness.prove.encode import Query
+from theorems.language import parameters as letters
 from theorems.language.assumptions import GS, HS, Assumption, BoundedVariance, ExactGradients, Symmetric
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.proof import Cite, ProofItem, Smt, Split, Step
-from theorems.language.quantities import At, Average, Quantity, at
-from theorems.language.rules import RuleError
+from theorems.language.quantities import At, Average, Drift, Quantity, at
+from theorems.language.rules import FIXED, RuleError
 from theorems.language.theorem import Theorem
-from theorems.language.walk import conjuncts
+from theorems.language.walk import conjuncts, definedness
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,11 @@ def _conclusion(theorem: Theorem, last: ProofItem, reached: tuple[Fact, ...]) ->
 def _step(
     theorem: Theorem, item: Step, hypotheses: tuple[Fact, ...], used: list[Fact], result: Unrolled
 ) -> tuple[Fact, ...]:
+    known = _relations((*hypotheses, *used))
     if isinstance(item.by, Smt):
         assert item.gives is not None
-        query = Query(item.name, _relations((*hypotheses, *used)), item.gives, meaning=item.says)
+        result.obligations += _defined(item.name, known, item.gives)
+        query = Query(item.name, known, item.gives, meaning=item.says)
         result.obligations.append(Obligation(item.name, "step", query, says=item.says))
         pure = all(fact.pure for fact in used) and not _mentions_quantities(item.gives)
         return _facts(item.gives, pure)
@@ -101,13 +104,25 @@ def _step(
     pure_facts = _relations(fact for fact in (*hypotheses, *used) if fact.pure)
     for title, side in licence.sides:
         name = f"{item.name}: {title}"
+        result.obligations += _defined(name, pure_facts, side)
         result.obligations.append(Obligation(name, "side condition", Query(name, pure_facts, side, meaning=title)))
+    result.obligations += _defined(item.name, known, licence.gives)
     if item.gives is None:
         result.obligations.append(Obligation(item.name, "rule", says=item.says or f"By the rule {rule.name}."))
         return _facts(licence.gives, False)
-    query = Query(item.name, (*_relations((*hypotheses, *used)), licence.gives), item.gives, meaning=item.says)
+    result.obligations += _defined(f"{item.name}, as worded", (*known, licence.gives), item.gives)
+    query = Query(item.name, (*known, licence.gives), item.gives, meaning=item.says)
     result.obligations.append(Obligation(item.name, "step", query, says=item.says))
     return _facts(item.gives, False)
+
+
+def _defined(name: str, known: tuple[Boolean, ...], relation: Boolean) -> list[Obligation]:
+    """What a proof reaches must be defined there: a quotient by what may vanish would be any number at all."""
+    goal = And(*definedness(relation))
+    if goal is sp.true:
+        return []
+    name = f"{name}: is defined"
+    return [Obligation(name, "definition", Query(name, known, goal, meaning="every term of it has a value"))]
 
 
 def _split(
@@ -126,7 +141,9 @@ def _split(
         own = [fact for reference in case.from_ for fact in facts[reference]]
         pure = pure and all(fact.pure for fact in own)
         name = f"{item.name}: {case.when}"
-        query = Query(name, (*_relations((*hypotheses, *used, *own)), case.when), item.gives, meaning=item.says)
+        known = (*_relations((*hypotheses, *used, *own)), case.when)
+        result.obligations += _defined(name, known, item.gives)
+        query = Query(name, known, item.gives, meaning=item.says)
         result.obligations.append(Obligation(name, "step", query, says=item.says))
     return _facts(item.gives, pure)
 
@@ -145,20 +162,23 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         return fail(f"{unknown[0]} is no parameter of it")
     if cited.expect != "true":
         return fail(f"it is expected to be {cited.expect}")
+    sides: list[tuple[str, Boolean]] = []
     if item.attained:
-        reason = _may_attain(theorem, cited)
+        reason = _may_attain(theorem, cited, pairs)
         if reason:
             return fail(reason)
+        sides += _attained_noise(theorem, cited, pairs)
     elif not cited.claim.for_all:
         return fail("it claims only that some problem exists")
-    sides: list[tuple[str, Boolean]] = []
+    ours = [_opened(theorem, assumption) for assumption in theorem.given]
     for assumption in cited.given:
-        implied = implication(theorem.given, assumption.substitute(pairs))
+        wanted = _opened(cited, assumption).substitute(pairs)
+        implied = implication(ours, wanted)
         if implied is None:
-            return fail(f"its assumption {assumption.substitute(pairs)} is not given here")
+            return fail(f"its assumption {wanted} is not given here")
         sides += [(f"{assumption} holds", condition) for condition in implied]
     sides += [(f"its condition {c} holds", c.xreplace(pairs)) for c in cited.conditions]
-    sides += [(f"{s} may be {v}", domain_condition(s, v)) for s, v in pairs.items()]
+    sides += [(f"{s} may be {v}", And(*definedness(v), domain_condition(s, v))) for s, v in pairs.items()]
     for title, side in sides:
         if side is sp.true or side == True:  # noqa: E712 - SymPy's true compares equal to Python's
             continue
@@ -166,10 +186,18 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         result.obligations.append(Obligation(name, "side condition", Query(name, _relations(known), side)))
     claim = cited.claim
     relation = claim.existential if item.attained else claim.universal
-    quantity = at(claim.quantity, pairs) if pairs else claim.quantity
+    # A quantity belongs to a point and to an algorithm. Constants of an assumption may only grow, which the side
+    # conditions ask for, so the quantity of our own problem is meant.
+    moved = {s: v for s, v in pairs.items() if s in FIXED}
+    quantity = at(claim.quantity, moved) if moved else claim.quantity
     stated = relation.func(quantity, _brought_over(theorem, cited, pairs), evaluate=False)
     result.obligations.append(Obligation(item.name, "citation", says=item.says or f"By {cited.name}."))
     return (Fact(stated, False),)
+
+
+def _opened(theorem: Theorem, assumption: Assumption) -> Assumption:
+    """The assumption without abbreviations: two theorems may mean different numbers by one letter."""
+    return assumption.substitute({s: theorem.expand(s) for s in assumption.free_symbols})
 
 
 def _brought_over(theorem: Theorem, cited: Theorem, pairs: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
@@ -182,7 +210,7 @@ def _brought_over(theorem: Theorem, cited: Theorem, pairs: dict[sp.Symbol, sp.Ex
     return bound.xreplace(pairs)
 
 
-def _may_attain(theorem: Theorem, cited: Theorem) -> str | None:
+def _may_attain(theorem: Theorem, cited: Theorem, pairs: dict[sp.Symbol, sp.Expr]) -> str | None:
     """Why the attaining half may not be cited; ``None`` if it may."""
     from theorems.language.functions import NOISES
 
@@ -193,7 +221,19 @@ def _may_attain(theorem: Theorem, cited: Theorem) -> str | None:
         return f"the witness's noise {theorem.witness[0].noise!r} is not built from the worst drift at each point"
     if not cited.claim.attained:
         return "its bound is not attained"
+    if cited.claim.quantity != Drift:
+        return f"the witness's noise makes the drift least, and says nothing of {cited.claim.quantity}"
+    moved = [s for s in pairs if s in FIXED and s != letters.m]
+    if moved:
+        return f"the witness's noise is built for the algorithm that is run, so {moved[0]} may not change"
     return None
+
+
+def _attained_noise(theorem: Theorem, cited: Theorem, pairs: dict[sp.Symbol, sp.Expr]) -> list[tuple[str, Boolean]]:
+    """The witness's noise is at least as strong as the one that attains the cited bound."""
+    run = theorem.expand(sp.sympify(theorem.witness[0].noise_parameters.get("sigma", 0)))
+    wanted = [cited.expand(a.sigma).xreplace(pairs) for a in cited.given if isinstance(a, BoundedVariance)]
+    return [(f"the witness's noise attains it for {deviation}", sp.Le(deviation**2, run**2)) for deviation in wanted]
 
 
 def implication(ours: Iterable[Assumption], wanted: Assumption) -> tuple[Boolean, ...] | None:
@@ -207,7 +247,7 @@ def implication(ours: Iterable[Assumption], wanted: Assumption) -> tuple[Boolean
         if isinstance(wanted, HS) and isinstance(own, GS | HS):
             return (sp.Le(own.L0, wanted.L0), sp.Le(own.L1, wanted.L1))
         if isinstance(wanted, BoundedVariance) and isinstance(own, BoundedVariance):
-            return (sp.Le(own.sigma, wanted.sigma),)
+            return (sp.Le(own.sigma**2, wanted.sigma**2),)
         if isinstance(wanted, BoundedVariance | Symmetric) and isinstance(own, ExactGradients):
             return ()
     return None

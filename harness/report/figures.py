@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from fuzz.engine import Batch, Instance, Statistics, run
+from fuzz.engine import Batch, Statistics, run
 from fuzz.engine.printers.numpy_source import numpy_function
+from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.report.hand_check import HandCheck
 from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
@@ -173,17 +174,7 @@ def run_for_picture(problem: Problem, replicas: int, seed: int) -> Statistics | 
     """A small run with recorded trajectories, or None for a law that the engines do not have."""
     if isinstance(problem.noise, FiniteLaw):
         return None
-    instance = Instance(
-        objective=problem.objective.name,
-        objective_parameters=_numbers(problem.objective),
-        x0=[float(s) for s in problem.start],
-        step_size=float(problem.step_size),
-        clipping_threshold=float(problem.clipping_threshold),
-        steps=problem.steps,
-        noise=problem.noise.name,
-        noise_parameters=_numbers(problem.noise),
-    )
-    batch = Batch.of([instance], seed=seed, purpose="picture")
+    batch = Batch.of([instance_of(problem)], seed=seed, purpose="picture")
     return run(batch, replicas, backend="reference", record=min(replicas, _SHOWN))
 
 
@@ -246,11 +237,6 @@ def _noise_draws(problem: Problem) -> Floats:
     values = [float(numbers[p.name]) for p in family.parameters]
     draws = draw(uniform[0], uniform[1], 1.0, float(problem.clipping_threshold), *values)
     return np.broadcast_to(np.asarray(draws, np.float64), uniform[0].shape)
-
-
-def _numbers(family: Family) -> dict[str, list[float]]:
-    names = family.coordinates[0]
-    return {name: [float(numbers[name]) for numbers in family.coordinates] for name in names}
 
 
 def _project(vector: tuple[Any, ...], check: HandCheck) -> float:

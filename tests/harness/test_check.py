@@ -184,10 +184,8 @@ def test_a_run_must_show_a_contradiction_before_the_word_refuted(pool: SolverPoo
 def test_a_lower_claim_needs_a_witness_that_attains_it(pool: SolverPool) -> None:
     good = statement(claim=Lower(StuckGradientNorm, bias), witness=exact_bias.witness)
     assert one(good, pool).verdict == "proved"
-    assert one(statement(claim=Lower(StuckGradientNorm, bias * Rational(101, 100)), witness=exact_bias.witness), pool).verdict in (
-        "broken_proof",
-        "refuted",
-    )
+    beyond = statement(claim=Lower(StuckGradientNorm, bias * Rational(101, 100)), witness=exact_bias.witness)
+    assert one(beyond, pool).verdict in ("broken_proof", "refuted")
     assert one(statement(claim=Exactly(StuckGradientNorm, bias)), pool).verdict == "broken_proof"
 
 
@@ -242,12 +240,16 @@ def test_a_theorem_is_no_better_than_what_it_cites(pool: SolverPool) -> None:
 def test_smoothness_constants_may_only_grow(pool: SolverPool) -> None:
     """GS(L0, L1) follows from L-smoothness if L <= L0, and not otherwise."""
     base = CATALOGUE["S3"]
-    cited = Cite("upper", base, {L0: L / 2, L1: sp.Integer(0)})
+    halved = {L0: L / 2, L1: sp.Integer(0)}
+    bound = base.bound.xreplace(halved)
     theorem = statement(
         given=[Smooth(L), BoundedVariance(sigma)],
         when=[eta * L < 1],
-        claim=Upper(AverageGradientNorm, base.bound.xreplace({L0: L / 2, L1: sp.Integer(0)})),
-        proof=[cited, Step("claim", gives=AverageGradientNorm <= base.bound.xreplace({L0: L / 2, L1: sp.Integer(0)}), from_=["upper"])],
+        claim=Upper(AverageGradientNorm, bound),
+        proof=[
+            Cite("upper", base, halved),
+            Step("claim", gives=AverageGradientNorm <= bound, from_=["upper"]),
+        ],
     )
     assert one(theorem, pool).verdict == "broken_proof"
     assert isinstance(GS(L0, L1), GS)

@@ -137,3 +137,7 @@ class Symmetric(Assumption):
     @property
     def latex(self) -> str:
         return r"g_t-\nabla f(x_t)\text{ is symmetric given the past}"
+
+
+ASSUMPTIONS: tuple[type[Assumption], ...] = (GS, HS, Convex, PL, ExactGradients, BoundedVariance, Symmetric)
+"""The whole vocabulary. Rules, certificates and the prover know these and no others."""

@@ -84,3 +84,7 @@ class Exactly(Claim):
     @property
     def relation(self) -> Relational:
         return self.universal
+
+
+CLAIMS: tuple[type[Claim], ...] = (Upper, Floor, Lower, Exactly)
+"""The four forms of a claim."""

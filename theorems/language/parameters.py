@@ -66,7 +66,7 @@ class Parameter(sp.Symbol):
             raise TypeError(f"parameter {name!r}: domain must be a Domain such as Domain.POSITIVE, not {domain!r}")
         made = sp.Symbol.__xnew__(cls, name, **domain.assumptions)
         made.unit, made.domain, made.meaning = unit, domain, meaning
-        return made  # type: ignore[no-any-return]
+        return made
 
     def _hashable_content(self) -> tuple[Any, ...]:
         return (*super()._hashable_content(), str(self.unit), self.domain.value)

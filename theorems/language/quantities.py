@@ -61,7 +61,7 @@ class Quantity(sp.Symbol):
         made = sp.Symbol.__xnew__(cls, name, **({"nonnegative": True} if nonnegative else {"real": True}))
         made.unit, made.scope, made.adversary = unit, scope, adversary
         made.definition, made.origin = definition, origin
-        return made  # type: ignore[no-any-return]
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _by_name, (self.name,)
@@ -82,7 +82,7 @@ class At(sp.Function):
     @property
     def unit(self) -> Unit:
         """The unit of the quantity itself."""
-        return self.args[0].unit  # type: ignore[no-any-return]
+        return self.args[0].unit
 
     def _latex(self, printer: Any, *_: Any) -> str:
         shown = ", ".join(f"{printer._print(a)} = {printer._print(b)}" for a, b in self.args[1:])

@@ -20,6 +20,7 @@ from theorems.language import quantities as q
 from theorems.language import units
 from theorems.language.assumptions import GS, HS, BoundedVariance, ExactGradients
 from theorems.language.parameters import Domain, Parameter
+from theorems.language.walk import definedness
 
 if TYPE_CHECKING:
     from theorems.language.theorem import Theorem
@@ -61,10 +62,24 @@ SAMPLE = (sample_w, sample_q, sample_rho, sample_p)
 # A second gradient norm, the point where a tangent line touches.
 tangent_point = Parameter("M", units.GRADIENT, Domain.NONNEGATIVE, "the point where a tangent line touches")
 
+# Letters of the calculus itself: no statement may speak of them, since its hypotheses would then restrict the samples
+# or the tangent points that a rule quantifies over.
+RESERVED = (*SAMPLE, tangent_point)
+
+# Letters that rules and quantities give a meaning to: no statement may redefine them, and none is "any number".
+FIXED = (p.eta, p.c, p.m, p.T, p.F0, p.R0)
+
 
 def _needs(theorem: Theorem, kind: type, rule: str) -> None:
     if not theorem.has(kind):
         raise RuleError(f"{rule} needs the assumption {kind.__name__}")
+
+
+def _whole_run(theorem: Theorem, rule: str) -> None:
+    """The facts of the proof must hold at every visited point: no hypothesis may be about the point at hand."""
+    for condition in theorem.conditions:
+        if p.m in condition.free_symbols:
+            raise RuleError(f"{rule} speaks of a whole run, and the hypothesis {condition} of one point")
 
 
 def _fixed(theorem: Theorem, expression: sp.Basic, what: str) -> None:
@@ -208,6 +223,7 @@ class Telescope(Rule):
         return sp.Le(q.StepChange, -self.rate * self.decrease + self.error, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
+        _whole_run(theorem, self.name)
         _fixed(theorem, self.rate, f"{self.name}: the rate")
         _fixed(theorem, self.error, f"{self.name}: the error")
         _function_of_m(theorem, self.decrease, f"{self.name}: the decrease")
@@ -231,6 +247,7 @@ class Jensen(Rule):
         return sp.Ge(self.function, line, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
+        _whole_run(theorem, self.name)
         _function_of_m(theorem, self.function, f"{self.name}: the function")
         _function_of_m(theorem, self.slope, f"{self.name}: the slope")
         at_average = self.function.xreplace({p.m: q.AverageGradientNorm})
@@ -255,6 +272,7 @@ class MonotoneMinimum(Rule):
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         _needs(theorem, ExactGradients, self.name)
+        _whole_run(theorem, self.name)
         _function_of_m(theorem, self.function, f"{self.name}: the function")
         monotone = sp.Implies(p.m <= tangent_point, self.function <= self.function.xreplace({p.m: tangent_point}))
         at_least = self.function.xreplace({p.m: q.MinGradientNorm})
@@ -297,6 +315,7 @@ class AffineRecursion(Rule):
         return sp.Ge(q.NextGradientNorm, (1 - self.rate) * p.m + self.rate * self.level, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
+        _whole_run(theorem, self.name)
         _fixed(theorem, self.rate, f"{self.name}: the rate")
         _fixed(theorem, self.level, f"{self.name}: the level")
         curvature = _quadratic_witness(theorem, self.name)
@@ -319,34 +338,70 @@ def _variance(theorem: Theorem, rule: str) -> sp.Expr:
 def _quadratic_witness(theorem: Theorem, rule: str) -> sp.Expr:
     if len(theorem.witness) != 1 or theorem.witness[0].objective != "quadratic" or theorem.claim.for_all:
         raise RuleError(f"{rule} needs a lower claim with one witness, a quadratic")
-    return theorem.witness[0].objective_parameters["curvature"]
+    curvature = theorem.witness[0].objective_parameters.get("curvature")
+    if curvature is None:
+        raise RuleError(f"{rule} needs the curvature of the witness {theorem.witness[0].name!r}")
+    return sp.sympify(curvature)
 
 
 @dataclass(frozen=True)
 class Instance(Rule):
-    """Put a value for a letter that a proof introduced itself (it is no parameter of the statement, no letter of the
-    point or of the sample): a fact that holds for every value of the letter's domain holds for this one. With a
-    ``condition`` the fact is given under it. Side condition: the value lies in the letter's domain."""
+    """Put a value for a letter that a proof introduced itself (the statement and its witnesses do not mention it, no
+    rule or quantity gives it a meaning): a fact that holds for every value of the letter's domain holds for this one.
+    With a ``condition`` the fact is given under it. Side condition: the value is defined and lies in the letter's
+    domain. Inside an average the letter is one number for the whole run, and so must the value be."""
 
     letter: Parameter
     value: sp.Expr
     condition: Boolean = sp.true
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        taken = {p.m, *SAMPLE, *q.QUANTITIES.values(), *theorem.where}
-        taken |= {s for a in theorem.given for s in a.free_symbols} | theorem.bound.free_symbols
-        taken |= {s for condition in theorem.conditions for s in condition.free_symbols}
-        taken |= {s for definition in theorem.where.values() for s in definition.free_symbols}
-        if self.letter in taken or not isinstance(self.letter, Parameter):
+        if self.letter in _taken(theorem) or not isinstance(self.letter, Parameter):
             raise RuleError(f"{self.name}: {self.letter} is not a letter that the proof introduced")
-        if set(SAMPLE) & _letters(theorem, self.value):
-            raise RuleError(f"{self.name}: the value {self.value} depends on the sample")
+        for part in (self.value, self.condition):
+            if set(SAMPLE) & _letters(theorem, part):
+                raise RuleError(f"{self.name}: {part} depends on the sample")
         if len(facts) != 1:
             raise RuleError(f"{self.name} is applied to exactly one fact, not {len(facts)}")
+        if any(self.letter in _letters(theorem, average) for average in facts[0].atoms(q.Average)):
+            _fixed(theorem, self.value, f"{self.name}: a value inside an average")
         inside: Boolean = {
             Domain.REAL: sp.true,
             Domain.POSITIVE: sp.Gt(self.value, 0),
             Domain.NONNEGATIVE: sp.Ge(self.value, 0),
         }.get(self.letter.domain, sp.false)
+        fits = And(*definedness(self.value), inside)
         given = facts[0].xreplace({self.letter: self.value})
-        return Licence(sp.Implies(self.condition, given), (("the value fits", sp.Implies(self.condition, inside)),))
+        return Licence(sp.Implies(self.condition, given), (("the value fits", sp.Implies(self.condition, fits)),))
+
+
+def _taken(theorem: Theorem) -> set[sp.Basic]:
+    """Every letter that means something to the theorem, to a rule or to a quantity."""
+    standard = {letter for letter in vars(p).values() if isinstance(letter, Parameter)}
+    taken: set[sp.Basic] = {*standard, *RESERVED, *q.QUANTITIES.values(), *theorem.where}
+    taken |= {s for a in theorem.given for s in a.free_symbols} | theorem.bound.free_symbols
+    formulas = [*theorem.conditions, *theorem.where.values()]
+    for witness in theorem.witness:
+        numbers = (*witness.objective_parameters.values(), *witness.noise_parameters.values(), witness.start)
+        formulas += [*map(sp.sympify, numbers), *witness.when, *map(sp.sympify, witness.at.values())]
+    for formula in formulas:
+        taken |= formula.free_symbols
+    return taken
+
+
+RULES: tuple[type[Rule], ...] = (
+    AgainstGradient,
+    NoisyStep,
+    ClipMoments,
+    PointwiseClip,
+    ExpectedQuadratic,
+    Telescope,
+    Jensen,
+    MinimumBelowAverage,
+    MonotoneMinimum,
+    StuckPoint,
+    QuadraticStep,
+    AffineRecursion,
+    Instance,
+)
+"""The trusted rules, all of them: a proof may use no other."""

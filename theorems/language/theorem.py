@@ -11,12 +11,13 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean, BooleanFalse
 
 from theorems.language import units
-from theorems.language.assumptions import GS, HS, Assumption
-from theorems.language.claims import Claim, Floor, Upper
+from theorems.language.assumptions import ASSUMPTIONS, GS, HS, Assumption
+from theorems.language.claims import CLAIMS, Claim, Floor, Upper
 from theorems.language.errors import StatementError, defined_at
 from theorems.language.parameters import Parameter, m
-from theorems.language.proof import Cite, ProofItem, Split, Step, references
-from theorems.language.quantities import Adversary, Quantity, Scope
+from theorems.language.proof import Case, Cite, ProofItem, Smt, Split, Step, references
+from theorems.language.quantities import QUANTITIES, Adversary, At, Average, Quantity, Scope
+from theorems.language.rules import FIXED, RESERVED, RULES
 from theorems.language.witness import SpecialCase, Witness
 
 EXPECTATIONS = ("true", "refuted", "broken_proof", "vacuous", "ill_formed")
@@ -161,6 +162,10 @@ class Theorem:
         for symbol, definition in self.where.items():
             if not isinstance(symbol, Parameter):
                 self._refuse("where", f"an abbreviation must be a Parameter, not {symbol!r}")
+            if symbol in (*FIXED, *RESERVED):
+                self._refuse("where", f"{symbol} has a meaning of its own and cannot abbreviate anything")
+            if symbol.name in {s.name for s in known}:
+                self._refuse("where", f"two abbreviations are named {symbol}")
             definition = self._expression("where", definition, f"the definition of {symbol}")
             later = {s for s in definition.free_symbols if s in self.where and s not in known}
             if later:
@@ -170,10 +175,12 @@ class Theorem:
 
     def _check_hypotheses(self) -> None:
         for assumption in self.given:
-            if not isinstance(assumption, Assumption):
+            if type(assumption) not in ASSUMPTIONS:
                 self._refuse("given", f"not an assumption that the language knows: {assumption!r}")
             for value in vars(assumption).values():
-                self._expression("given", value, str(assumption))
+                constant = self._expression("given", value, str(assumption))
+                if m in self.expand(constant).free_symbols:
+                    self._refuse("given", f"{assumption} holds along the whole run, but m is the norm at one point")
         if sum(isinstance(a, GS | HS) for a in self.given) > 1:
             self._refuse("given", "states two smoothness assumptions")
         for condition in self.when:
@@ -185,9 +192,11 @@ class Theorem:
 
     def _check_claim(self) -> None:
         claim = self.claim
-        if not isinstance(claim, Claim):
+        if type(claim) not in CLAIMS:
             self._refuse("claim", f"is empty: state Upper, Floor, Lower or Exactly, not {claim!r}")
-        if not isinstance(claim.quantity, Quantity):
+        known = QUANTITIES.get(str(claim.quantity)) if isinstance(claim.quantity, Quantity) else None
+        # Quantities compare by name; a copy could carry another direction.
+        if known is not claim.quantity or known is None:
             self._refuse("claim", f"the quantity is not one that the language knows: {claim.quantity!r}")
         if claim.bound is None:
             self._refuse("claim", "is empty: the bound is missing")
@@ -221,27 +230,53 @@ class Theorem:
                 used.add(reference)
             gives = getattr(item, "gives", None)
             if gives is not None:
-                if not units.is_condition(gives):
-                    self._refuse("proof", f"{where}: 'gives' is not a relation: {gives!r}")
-                self._no_floats("proof", gives, where)
-            elif isinstance(item, Step) and not hasattr(item.by, "licence"):
+                self._relation("proof", gives, f"{where}: 'gives'")
+            elif isinstance(item, Split) or (isinstance(item, Step) and isinstance(item.by, Smt)):
                 self._refuse("proof", f"{where}: a step by smt must say what it gives")
+            if isinstance(item, Step) and not isinstance(item.by, Smt) and type(item.by) not in RULES:
+                self._refuse("proof", f"{where}: neither smt nor a rule that the language knows: {item.by!r}")
+            if isinstance(item, Split):
+                for case in item.cases:
+                    if not isinstance(case, Case):
+                        self._refuse("proof", f"{where}: not a Case: {case!r}")
+                    self._relation("proof", case.when, f"{where}: a case")
+            if isinstance(item, Cite):
+                self._check_citation(item, where)
             seen.append(item.name)
         idle = [name for name in seen[:-1] if name not in used]
         if idle:
             self._refuse("proof", f"step {idle[0]!r} is used by no later step")
+
+    def _check_citation(self, item: Cite, where: str) -> None:
+        if not isinstance(item.theorem, Theorem):
+            self._refuse("proof", f"{where}: cites {item.theorem!r}, which is no Theorem")
+        for letter, value in item.substitution.items():
+            if not isinstance(value, sp.Expr | int) or isinstance(value, bool):
+                self._refuse("proof", f"{where}: {letter} cannot become {value!r}")
+            self._no_floats("proof", value, where)
+
+    def _relation(self, name: str, relation: Any, what: str) -> None:
+        if not units.is_condition(relation):
+            self._refuse(name, f"{what} is not a relation: {relation!r}")
+        self._no_floats(name, relation, what)
 
     def _check_consequences(self) -> None:
         for witness in self.witness:
             if not isinstance(witness, Witness):
                 self._refuse("witness", f"not a Witness: {witness!r}")
             numbers = {**witness.objective_parameters, **witness.noise_parameters, "start": witness.start}
-            for name, value in {**numbers, "ratio": witness.ratio}.items():
+            fixed = {str(s): value for s, value in witness.at.items()}
+            for name, value in {**numbers, **fixed, "ratio": witness.ratio}.items():
                 self._expression("witness", value, f"{witness.name!r}, {name}")
+            for condition in witness.when:
+                self._relation("witness", condition, f"{witness.name!r}: a condition")
         for case in self.special_cases:
             if not isinstance(case, SpecialCase):
                 self._refuse("special_cases", f"not a SpecialCase: {case!r}")
-            self._no_floats("special_cases", case.gives, case.name)
+            for symbol, value in case.at.items():
+                self._expression("special_cases", value, f"{case.name!r}, {symbol}")
+            for condition in (case.gives, *case.when):
+                self._relation("special_cases", condition, f"{case.name!r}")
 
     def _expression(self, name: str, value: Any, what: str) -> sp.Expr:
         if isinstance(value, float):
@@ -260,6 +295,10 @@ class Theorem:
         for symbol in sorted(expression.free_symbols, key=str):
             if not isinstance(symbol, Parameter):
                 self._refuse(name, f"unknown symbol {symbol}: declare it as a Parameter with a unit and a domain")
+            if symbol in RESERVED:
+                self._refuse(name, f"{symbol} ({symbol.meaning}) is a letter of proofs: use another")
+        if expression.atoms(At, Average):
+            self._refuse(name, f"{expression} is a quantity of proofs")
         unusual = expression.atoms(sp.I, sp.oo, -sp.oo, sp.nan, sp.zoo)
         if unusual:
             self._refuse(name, f"{expression} contains {sorted(map(str, unusual))[0]}")

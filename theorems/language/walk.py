@@ -1,14 +1,14 @@
-"""Reading expressions: exact numbers as text, evaluation at exact values, LaTeX, and pulled-apart conditions."""
+"""Reading expressions: exact numbers as text, evaluation at exact values, where a formula is defined, LaTeX."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sympy as sp
 from sympy.core.relational import Relational
-from sympy.logic.boolalg import And, Boolean
+from sympy.logic.boolalg import And, Boolean, Implies, Not, Or
 
 _OPERATORS: dict[type[ast.operator], Any] = {
     ast.Add: lambda a, b: a + b,
@@ -106,3 +106,42 @@ def latex(expression: Any) -> str:
 def conjuncts(condition: Boolean) -> tuple[Boolean, ...]:
     """The parts of a conjunction, or the condition alone."""
     return tuple(condition.args) if isinstance(condition, And) else (condition,)
+
+
+def definedness(expression: sp.Basic) -> tuple[Boolean, ...]:
+    """Conditions for every root and every denominator to make sense, and for every Piecewise to have a branch, beyond
+    what the letters' domains already say.
+
+    What a Piecewise branch or the right side of an implication needs is asked only where it matters.
+    """
+    return tuple(dict.fromkeys(_definedness(expression, ())))
+
+
+def _definedness(expression: sp.Basic, guards: tuple[Boolean, ...]) -> Iterator[Boolean]:
+    def guarded(condition: Boolean) -> Boolean:
+        return Implies(And(*guards), condition) if guards else condition
+
+    if isinstance(expression, sp.Piecewise):
+        passed: tuple[Boolean, ...] = ()
+        for branch, condition in expression.args:
+            yield from _definedness(condition, (*guards, *passed))
+            taken = (*passed, condition)
+            yield from _definedness(branch, (*guards, *taken))
+            passed = (*passed, Not(condition))
+        some_branch = Or(*(condition for _, condition in expression.args))
+        if some_branch is not sp.true:
+            yield guarded(some_branch)
+        return
+    if isinstance(expression, Implies):
+        left, right = expression.args
+        yield from _definedness(left, guards)
+        yield from _definedness(right, (*guards, left))
+        return
+    for part in expression.args:
+        yield from _definedness(part, guards)
+    if isinstance(expression, sp.Pow):
+        base, exponent = expression.args
+        if exponent.is_negative and not base.is_nonzero:
+            yield guarded(sp.Ne(base, 0))
+        if not exponent.is_integer and not base.is_nonnegative:
+            yield guarded(sp.Ge(base, 0))

@@ -1,6 +1,6 @@
 """S2-T, whole trajectories stay at the bias.
 
-For every c, sigma, every ``eta <= 1/L`` and every T there are an L-smooth f and noise of variance sigma^2 with
+For every c, sigma > 0, every ``eta <= 1/L`` and every T there are an L-smooth f and noise of variance sigma^2 with
 ``E|grad f(x_t)| >= B*`` for all t, and ``F0 = B*^2/(2L)`` does not depend on eta or T.
 Instance: ``f = L x^2/2``, ``x_0 = B*/L``, at each point S1's worst two-point noise. The exact drift lies below its
 tangent at B*: ``drift <= k (m - B*)``; so ``E|grad f(x')| >= (1 - eta L k) m + eta L k B*``; induct.
@@ -54,7 +54,7 @@ trajectory = Theorem(
         B: bias,
         k: Piecewise((c / (c + B), sigma <= 2 * c), (c / sigma, True)),
     },
-    when=[eta * L <= 1],
+    when=[sigma > 0, eta * L <= 1],
     claim=Lower(MinGradientNorm, B),
     proof=[
         Cite("worst", drift, attained=True, says="The witness's noise has S1's drift at every point."),

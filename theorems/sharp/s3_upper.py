@@ -53,6 +53,8 @@ together = m * Min(m, c) + noise
 psi = c * m * (m - b) / (m + c)
 slope = c * (m**2 + 2 * c * m - b * c) / (m + c) ** 2
 h = (b + R / c) / 2
+pulled = c * m * (m - (1 - theta) * b) / (m + c)
+grown = theta * (2 * m**2 * c / (m + c) + noise)
 
 upper = Theorem(
     name="S3",
@@ -94,18 +96,24 @@ upper = Theorem(
         Cite("drift", simple_drift),
         Step(
             "pull",
-            gives=m * Drift >= c * m * (m - (1 - theta) * b) / (m + c),
+            gives=m * Drift >= pulled,
             from_=["drift", "b'"],
         ),
         Step(
             "growth",
-            gives=eta * (L0 + L1 * m) * ClipSecondMoment <= theta * (2 * m**2 * c / (m + c) + noise),
+            gives=eta * (L0 + L1 * m) * ClipSecondMoment <= grown,
             from_=["curvature", "minimum", "theta"],
+        ),
+        Step(
+            "cost",
+            gives=StepChange <= -eta * m * Drift + eta * grown / 2,
+            from_=["lemma", "growth"],
+            says="What the curvature costs; then what the drift gains.",
         ),
         Step(
             "step",
             gives=StepChange <= -eta * (1 - theta) * psi + eta * theta * noise / 2,
-            from_=["lemma", "pull", "growth"],
+            from_=["cost", "pull"],
         ),
         Step(
             "sum",

@@ -1,0 +1,373 @@
+r"""Certificates: a problem meets an assumption, by a closed form proved here and decided in exact numbers.
+
+A certificate is about the problem in real arithmetic, with the law of the lattice (``theorems.language.functions``):
+uniforms are midpoints ``(k + 1/2)/N`` of ``N = 2^32`` cells, independent over draws, words and coordinates. What
+floats do to it is bounded elsewhere. What is not shown here is refused.
+
+**Smoothness**: see :func:`fuzz.constants.least_smoothness`.
+
+**Convex, with a minimiser at 0.** A gradient that never falls and vanishes at 0 is that of a convex profile with its
+minimum at 0, and a sum of such profiles over coordinates is convex: ``k x`` and ``k x + q x^3`` rise; huber clamps
+``k x``; slope_then_bowl is the sum of ``min(k x, a)`` and ``min(max(k (x - b), 0), A - a)`` with ``A >= a``, the second
+0 up to ``b > 0``; tanh rises.
+
+**PL.** Quadratic and quartic are ``min_i k_i``-strongly convex, hence PL with that constant, and with no larger one:
+``m^2 / (2 (f - inf f))`` tends to the least ``k_i`` towards 0 along that axis. The others have a bounded gradient and
+an unbounded value along the positive axis: PL for no ``mu > 0``.
+
+**Variance of the lattice laws.** For Y convex on (0, 1), Y at a midpoint is at most the mean of Y over its cell.
+
+- gaussian, student_t: ``s r(U0) cos(2 pi U1)``. ``U1 -> U1 + 1/2 mod 1`` maps the midpoints onto themselves (N is even)
+  and the cosine to its negative, so the law is symmetric, exactly, with mean 0. ``E cos^2 = 1/2`` exactly, as the N
+  values of ``cos(4 pi U1)`` add up to 0 (N > 2). ``E r^2 = 2 E(-log U)``, or ``(nu - 2) E(U^(-2/nu) - 1)``, of convex
+  functions, is at most the integral, which is 2. So the variance is at most ``s^2``.
+- skewed_exponential: Y = -log U minus its mean. Here the midpoint rule lowers the mean *and* the second moment, so
+  convexity alone says nothing of the variance. Let M be the midpoint of the cell of a uniform V, and
+  ``delta(M) = E[Y(V) | M] - Y(M)``, which is the mean of ``-log(1 - t^2/M^2)/2`` over ``0 < t < 1/(2N)``: it falls as
+  M grows, and so does ``Y(M)``. Functions that fall together have a covariance of at least 0 (Chebyshev), so
+  ``Var Y(M) <= Var(Y(M) + delta(M)) = Var E[Y(V) | M] <= Var Y(V) = 1``.
+  The formula's centre is the mean on the lattice but for ``7/(2880 N^4) < 10^-41`` (the first term of Stirling's series
+  that it leaves out, an enveloping one); the law certified is the one with the exact mean.
+- two_point: p = K/N, so ``U < p`` has probability p, exactly. worst_two_point: at every point p = K/N with
+  ``1 <= K < N``, ``0 <= higher <= sigma sqrt((1 - p)/p)`` and ``lower = -higher p/(1 - p)``, so the mean is 0 and the
+  variance ``higher^2 p/(1 - p) <= sigma^2``; it is one scalar along a unit vector, in any dimension.
+
+Coordinates are independent: variances add, and symmetric coordinates make a symmetric vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch, wraps
+from typing import Any, TypeVar
+
+import sympy as sp
+
+from fuzz.constants import NumberError, check_numbers, in_domain, least_smoothness, sign, smaller, value
+from fuzz.problem import Family, FiniteLaw, Problem
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    Assumption,
+    BoundedVariance,
+    Convex,
+    ExactGradients,
+    Symmetric,
+)
+from theorems.language.functions import LATTICE, NOISES, OBJECTIVES
+from theorems.language.parameters import Domain
+
+_Given = TypeVar("_Given", bound=Assumption)
+_VOCABULARY = (GS, HS, Convex, PL, ExactGradients, BoundedVariance, Symmetric)
+
+CENTRING_ERROR = sp.Rational(7, 2880) / LATTICE**4
+"""How far the formula of the exponential law's centre may be from the mean on the lattice, for scale 1."""
+
+
+class CertificateError(ValueError):
+    """The problem does not meet the assumption, or no closed form shows that it does: one line."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A problem meets an assumption.
+
+    Attributes:
+        assumption: as given, its arguments exact numbers.
+        says: why, for a reviewer; formulas in LaTeX between dollars.
+        numbers: the exact numbers that it rests on, by name.
+    """
+
+    assumption: Assumption
+    says: str
+    numbers: Mapping[str, sp.Expr]
+
+
+@singledispatch
+def certify(assumption: Assumption, problem: Problem) -> Certificate:
+    """Show that a problem meets an assumption.
+
+    Args:
+        assumption: with exact numbers for its arguments.
+        problem: objective and noise, of any dimension.
+
+    Raises:
+        CertificateError: one line, if it does not, or if no closed form shows it.
+    """
+    raise CertificateError(f"{type(assumption).__name__}: an assumption without a certificate")
+
+
+def at_least(a: Any, b: Any) -> bool:
+    """Whether ``a >= b`` for exact real numbers, decided rigorously (rationals, roots, exp, log, tanh).
+
+    Raises:
+        CertificateError: if that cannot be decided.
+    """
+    try:
+        return sign(value(a, {}) - value(b, {})) >= 0
+    except NumberError as error:
+        raise CertificateError(f"{a} >= {b}: {error}") from None
+
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+
+def _refusing(rule: Callable[[_Given, Problem], Certificate]) -> Callable[[_Given, Problem], Certificate]:
+    """The rule with every undecided number turned into a refusal, for the vocabulary's own classes alone."""
+
+    @wraps(rule)
+    def decided(assumption: _Given, problem: Problem) -> Certificate:
+        if type(assumption) not in _VOCABULARY:
+            # A subclass may mean more than its parent.
+            raise CertificateError(f"{type(assumption).__name__}: an assumption without a certificate")
+        try:
+            return rule(assumption, problem)
+        except NumberError as error:
+            raise CertificateError(f"{type(assumption).__name__}: {error}") from None
+
+    return decided
+
+
+def _argument(assumption: Assumption, name: str, domain: Domain = Domain.NONNEGATIVE) -> sp.Expr:
+    number = value(getattr(assumption, name), {})
+    if not in_domain(number, domain):
+        raise NumberError(f"{name} must be {domain.value}, not {number}")
+    return number
+
+
+def _objective(problem: Problem) -> Family:
+    for numbers in problem.objective.coordinates:
+        check_numbers(OBJECTIVES[problem.objective.name], numbers)
+    return problem.objective
+
+
+def _noise(problem: Problem) -> Family | FiniteLaw:
+    """The noise, checked: numbers in their domains, or non-negative probabilities that add up to 1."""
+    noise = problem.noise
+    if isinstance(noise, FiniteLaw):
+        if any(sign(p) < 0 for p, _ in noise.atoms):
+            raise NumberError("a probability of the finite law is negative")
+        total = sum((p for p, _ in noise.atoms), sp.Integer(0))
+        if sign(total - 1) != 0:
+            raise NumberError(f"the probabilities of the finite law add up to {total}, not 1")
+        return noise
+    for numbers in _drawn(noise):
+        check_numbers(NOISES[noise.name], numbers)
+    return noise
+
+
+def _drawn(noise: Family) -> tuple[Mapping[str, Any], ...]:
+    """The coordinates whose numbers are used: an oracle uses those of the first."""
+    return noise.coordinates[:1] if NOISES[noise.name].oracle else noise.coordinates
+
+
+# -- objective ---------------------------------------------------------------------------------------------------------
+
+_CURVATURE = {
+    "quadratic": "the curvature is $L_i$ everywhere",
+    "huber": "the curvature is $L_i$ on the bowl and 0 on the lines",
+    "slope_then_bowl": "the curvature is $L_i$ on the bowl and on the later rise, which do not overlap, else 0",
+    "log_cosh": r"the curvature is $L_i/\cosh^2(L_i x/a_i)\le L_i$",
+}
+
+_MONOTONE = {
+    "quadratic": "$L_i x$ rises",
+    "huber": "$L_i x$, clamped to $[-a_i, a_i]$, never falls",
+    "slope_then_bowl": r"$\min(L_i x, a_i)$ and the later rise from 0 to $A_i-a_i\ge0$ never fall",
+    "log_cosh": r"$a_i\tanh(L_i x/a_i)$ rises",
+    "quartic": "$L_i x+q_i x^3$ rises",
+}
+
+
+@certify.register(GS)
+@_refusing
+def _gs(assumption: GS, problem: Problem) -> Certificate:
+    return _smooth(assumption, problem, hessian=False)
+
+
+@certify.register(HS)
+@_refusing
+def _hs(assumption: HS, problem: Problem) -> Certificate:
+    return _smooth(assumption, problem, hessian=True)
+
+
+def _smooth(assumption: GS | HS, problem: Problem, hessian: bool) -> Certificate:
+    name, objective = type(assumption).__name__, _objective(problem)
+    constant, slack = _argument(assumption, "L0"), _argument(assumption, "L1")
+    needed = least_smoothness(objective, slack, hessian=hessian)
+    if needed is None:
+        raise CertificateError(f"{name}: the curvature of {objective.name} is unbounded, no L0 will do with L1 = 0")
+    if not at_least(constant, needed):
+        raise CertificateError(f"{name}: L0 = {constant} is given, {needed} is needed (L1 = {slack})")
+    return Certificate(
+        assumption, _smooth_says(objective.name, hessian), {"L0 needed": needed, "L0": constant, "L1": slack}
+    )
+
+
+def _smooth_says(family: str, hessian: bool) -> str:
+    if family != "quartic":
+        gives = "no eigenvalue of the Hessian exceeds" if hessian else "the gradient is Lipschitz with"
+        return rf"Coordinate by coordinate {_CURVATURE[family]}, so {gives} $\max_i L_i\le L_0$."
+    what = (
+        "The curvature"
+        if hessian
+        else "The steepest chord of length at most $1/L_1$, the longest one outwards, has slope"
+    )
+    polynomial, first, second = ("3z^2", 1, 2) if hessian else ("3z^2+3z+1", 2, 6)
+    return (
+        rf"{what} $L+\kappa({polynomial})$ with $\kappa=q/L_1^2$, $z=L_1|x|$. Less $L_1|f'(x)|=Lz+\kappa z^3$ it is"
+        rf" largest at $z=0$ or at $z=1+w$, $w^2={first}-L/(3\kappa)$, with value $\kappa({second}+2w^3)$ there."
+        r" In every coordinate both are at most $L_0$."
+    )
+
+
+@certify.register(Convex)
+@_refusing
+def _convex(assumption: Convex, problem: Problem) -> Certificate:
+    family = _objective(problem).name
+    if family not in _MONOTONE:
+        raise CertificateError(f"Convex: no proof is known for {family}")
+    says = f"In every coordinate the gradient never falls and vanishes at 0: {_MONOTONE[family]}. So 0 is a minimiser."
+    return Certificate(assumption, says, {"gradient at 0": sp.Integer(0)})
+
+
+@certify.register(PL)
+@_refusing
+def _pl(assumption: PL, problem: Problem) -> Certificate:
+    objective, mu = _objective(problem), _argument(assumption, "mu", Domain.POSITIVE)
+    if objective.name not in ("quadratic", "quartic"):
+        raise CertificateError(
+            f"PL: {objective.name} has a bounded gradient far out, so mu = {mu} is too large, as is any"
+        )
+    least = sp.sympify(objective.coordinates[0]["curvature"])
+    for numbers in objective.coordinates[1:]:
+        least = smaller(least, sp.sympify(numbers["curvature"]))
+    if not at_least(least, mu):
+        raise CertificateError(f"PL: mu = {mu} is given, at most {least} holds")
+    says = r"The curvature is at least $\min_i L_i\ge\mu$ everywhere, and $\mu$-strong convexity implies PL with $\mu$."
+    return Certificate(assumption, says, {"mu": mu, "least curvature": least})
+
+
+# -- noise -------------------------------------------------------------------------------------------------------------
+
+_LAWS = {
+    "none": "There is no noise: mean and variance are 0.",
+    "two_point": "$u$ with probability $p=K/2^{32}$, else $-pu/(1-p)$: mean 0, variance $u^2p/(1-p)$, exactly.",
+    "symmetric_two_point": r"$\pm s$ with probability 1/2 each: mean 0, variance $s^2$, exactly.",
+    "gaussian": (
+        r"$s\sqrt{-2\log U_0}\cos(2\pi U_1)$ on a lattice of midpoints: $\mathbb{E}\cos=0$ and $\mathbb{E}\cos^2=1/2$"
+        r" exactly, $\mathbb{E}(-\log U_0)\le1$ since $-\log$ is convex; so mean 0, variance at most $s^2$."
+    ),
+    "student_t": (
+        r"$s\sqrt{(\nu-2)(U_0^{-2/\nu}-1)}\cos(2\pi U_1)$ on a lattice of midpoints: $\mathbb{E}\cos=0$ and"
+        r" $\mathbb{E}\cos^2=1/2$ exactly, $\mathbb{E}U_0^{-2/\nu}\le\nu/(\nu-2)$ since the power is convex; so mean 0,"
+        r" variance at most $s^2$."
+    ),
+    "skewed_exponential": (
+        r"$s(-\log U_0-\mu)$ with $\mu$ the mean on a lattice of midpoints $M$ (the formula's centre is $\mu$ within"
+        r" $7/(2880\cdot2^{128})$). Both $-\log M$ and the excess over it of the mean of $-\log$ over the cell of $M$"
+        r" fall in $M$, so their covariance is not negative, and the variance is at most that of the cell means,"
+        r" hence at most $s^2$."
+    ),
+    "worst_two_point": (
+        r"At every point one scalar along a unit vector: $h\le\sigma\sqrt{(1-p)/p}$ with probability $p=K/2^{32}$, else"
+        r" $-hp/(1-p)$: mean 0, variance $h^2p/(1-p)\le\sigma^2$."
+    ),
+    "finite": "Finitely many atoms, the same law at every point: mean and variance are exact sums.",
+}
+
+
+@certify.register(BoundedVariance)
+@_refusing
+def _bounded_variance(assumption: BoundedVariance, problem: Problem) -> Certificate:
+    square = _argument(assumption, "sigma") ** 2
+    noise = _noise(problem)
+    if noise.name not in _LAWS:
+        raise CertificateError(f"BoundedVariance: no closed form is known for {noise.name}")
+    numbers: dict[str, sp.Expr] = {}
+    if isinstance(noise, FiniteLaw):
+        for i, mean in enumerate(noise.mean):
+            if sign(mean) != 0:
+                raise CertificateError(f"BoundedVariance: the mean of coordinate {i} is {mean}, 0 is needed")
+        variance, numbers["mean"] = noise.second_moment, sp.Integer(0)
+    else:
+        law = NOISES[noise.name]
+        if law.oracle and problem.clipping_threshold == sp.oo:
+            raise CertificateError(f"BoundedVariance: {noise.name} needs a finite clipping threshold")
+        parts = [law.variance.xreplace({p: sp.sympify(n[p.name]) for p in law.parameters}) for n in _drawn(noise)]
+        variance = sum(parts, sp.Integer(0))
+        if noise.name == "skewed_exponential":
+            numbers["centring error"] = CENTRING_ERROR * sum(
+                (_size(n["scale"]) for n in noise.coordinates), sp.Integer(0)
+            )
+    if not at_least(square, variance):
+        raise CertificateError(f"BoundedVariance: sigma^2 = {square} is given, {variance} is needed")
+    exact = isinstance(noise, FiniteLaw) or noise.name in ("none", "two_point", "symmetric_two_point")
+    numbers |= {"variance" if exact else "variance at most": variance, "sigma^2": square}
+    return Certificate(assumption, _LAWS[noise.name], numbers)
+
+
+@certify.register(ExactGradients)
+@_refusing
+def _exact_gradients(assumption: ExactGradients, problem: Problem) -> Certificate:
+    if not _vanishes(_noise(problem)):
+        raise CertificateError(f"ExactGradients: the noise is {problem.noise.name}, none is needed")
+    return Certificate(assumption, "The noise is 0 with probability 1.", {"noise": sp.Integer(0)})
+
+
+@certify.register(Symmetric)
+@_refusing
+def _symmetric(assumption: Symmetric, problem: Problem) -> Certificate:
+    noise = _noise(problem)
+    if _vanishes(noise):
+        return Certificate(assumption, "The noise is 0 with probability 1.", {"noise": sp.Integer(0)})
+    if isinstance(noise, FiniteLaw):
+        _pair(noise)
+        return Certificate(assumption, "Every atom and its negative have equal probability.", {})
+    if noise.name in ("gaussian", "student_t"):
+        says = (
+            r"$U_1\mapsto U_1+1/2 \bmod 1$ maps the midpoints of $2^{32}$ cells onto themselves and $\cos(2\pi U_1)$"
+            " to its negative, independently in every coordinate."
+        )
+        return Certificate(assumption, says, {})
+    half = sp.Rational(1, 2)
+    if noise.name == "two_point":
+        for numbers in noise.coordinates:
+            if sign(numbers["probability"] - half) != 0 and sign(numbers["up"]) != 0:
+                raise CertificateError(f"Symmetric: two_point has probability {numbers['probability']}, 1/2 is needed")
+    elif noise.name != "symmetric_two_point":
+        raise CertificateError(f"Symmetric: {noise.name} has no symmetric law")
+    return Certificate(
+        assumption, "Each coordinate has two opposite atoms of probability 1/2 each.", {"probability": half}
+    )
+
+
+def _vanishes(noise: Family | FiniteLaw) -> bool:
+    """Whether the noise is 0 with probability 1."""
+    if isinstance(noise, FiniteLaw):
+        return all(sign(entry) == 0 for p, vector in noise.atoms if sign(p) != 0 for entry in vector)
+    size = {"two_point": "up", "skewed_exponential": "scale"}.get(noise.name)
+    if size is None:
+        return noise.name == "none"
+    return all(sign(numbers[size]) == 0 for numbers in noise.coordinates)
+
+
+def _pair(law: FiniteLaw) -> None:
+    """Raise CertificateError unless every vector and its negative have the same probability."""
+    for _, vector in law.atoms:
+        excess = sp.Integer(0)
+        for p, other in law.atoms:
+            excess += p * (_equal(other, vector, 1) - _equal(other, vector, -1))
+        if sign(excess) != 0:
+            shown = ", ".join(map(str, vector))
+            raise CertificateError(f"Symmetric: the atom ({shown}) and its negative differ in probability by {excess}")
+
+
+def _equal(a: tuple[Any, ...], b: tuple[Any, ...], factor: int) -> int:
+    return int(all(sign(x - factor * y) == 0 for x, y in zip(a, b, strict=True)))
+
+
+def _size(number: Any) -> sp.Expr:
+    return number if sign(number) >= 0 else -sp.sympify(number)

@@ -1,0 +1,30 @@
+"""An exact problem as the floats that an engine runs."""
+
+from __future__ import annotations
+
+from fuzz.engine.batch import Instance
+from fuzz.problem import Family, FiniteLaw, Problem
+
+
+def instance_of(problem: Problem) -> Instance:
+    """The engine's instance of a problem; every number is rounded to the nearest float.
+
+    Raises:
+        ValueError: for a finite law, which no engine runs.
+    """
+    if isinstance(problem.noise, FiniteLaw):
+        raise ValueError("no engine runs a noise of finitely many atoms")
+    return Instance(
+        objective=problem.objective.name,
+        objective_parameters=_floats(problem.objective),
+        x0=[float(v) for v in problem.start],
+        step_size=float(problem.step_size),
+        clipping_threshold=float(problem.clipping_threshold),
+        steps=problem.steps,
+        noise=problem.noise.name,
+        noise_parameters=_floats(problem.noise),
+    )
+
+
+def _floats(family: Family) -> dict[str, list[float]]:
+    return {name: [float(numbers[name]) for numbers in family.coordinates] for name in family.coordinates[0]}

@@ -1,0 +1,390 @@
+"""The last word on one problem: hypotheses certified, then exact arithmetic or fresh seeds, then a second engine.
+
+Nothing is called refuted anywhere else. Every reason not to say it has a status of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from fuzz.certify import Certificate, CertificateError, certify
+from fuzz.engine import Batch, run
+from fuzz.engine.torch_onestep import one_step
+from fuzz.genes import quantise
+from fuzz.instance import instance_of
+from fuzz.problem import FiniteLaw, Problem
+from fuzz.reading import Reading
+from fuzz.rescore import letters_of
+from fuzz.rounding import rounding_allowance
+from harness.evidence import ErrorLedger, Look
+from harness.exact import ExactVerdict, NotExact, decide, enclose_rational, holds, letters
+from harness.finding import EngineRecord, ExactRecord
+from harness.fresh import PURPOSE, FreshSample, draw
+from theorems.language.assumptions import Assumption
+from theorems.language.functions import NOISES
+from theorems.language.parameters import Parameter
+from theorems.language.quantities import FinalGap, MinGradientNorm, Quantity, Scope
+from theorems.language.theorem import Theorem
+from theorems.language.walk import show_exact
+
+MAX_STEPS = 4e8
+_WITNESSES = 24
+_HISTORIES = 1024
+_TORCH_STEPS = 400_000
+_RELATIVE = 1e-9
+
+
+class Status(StrEnum):
+    """What a confirmation says. Only the first two speak about the claim."""
+
+    REFUTED = "refuted"
+    ACHIEVED = "achieved"
+    HOLDS = "holds here"
+    UNCERTIFIED = "not certified"
+    INVALID = "not finite"
+    DISAGREEMENT = "in disagreement"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Everything that a finding is made of.
+
+    Attributes:
+        status, reason: the word, and one sentence for it.
+        values: exact numbers of the statement's letters at the problem.
+        claimed, measured: floats, for the reader; ``claimed_exact`` and ``measured_exact`` where they have a text.
+        score: ``(measured - lo)/(bound - lo)``; ``score_lower`` a certified or confident lower bound of it.
+        exact: the check in exact or interval arithmetic, or None.
+        sample: the fresh runs, or None.
+        allowance: what was added to the bound for rounding in float64.
+        steps: engine steps spent.
+    """
+
+    status: Status
+    reason: str
+    problem: Problem
+    values: Mapping[Parameter, sp.Expr] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
+    claimed: float = math.nan
+    claimed_exact: str | None = None
+    measured: float = math.nan
+    measured_exact: str | None = None
+    score: float = math.nan
+    score_lower: float | None = None
+    exact: ExactRecord | None = None
+    sample: FreshSample | None = None
+    look: Look | None = None
+    alpha: float = 0.0
+    allowance: float = 0.0
+    engines: tuple[EngineRecord, ...] = ()
+    steps: int = 0
+
+
+def confirm(
+    theorem: Theorem,
+    problem: Problem,
+    *,
+    ledger: ErrorLedger,
+    seed: int,
+    choices: Mapping[Parameter, sp.Expr],
+    max_steps: float = MAX_STEPS,
+) -> Confirmation:
+    """Judge a theorem's claim at one problem.
+
+    Args:
+        theorem: the statement.
+        problem: chosen before this call, on other random numbers.
+        ledger: of the campaign; a statistical confirmation counts as one look.
+        seed: of the campaign.
+        choices: exact values of the letters that the problem leaves open.
+        max_steps: engine steps that fresh runs may take.
+    """
+    try:
+        values = letters(theorem, problem, completed(theorem, problem, choices))
+    except (NotExact, ValueError) as error:
+        return Confirmation(Status.UNCERTIFIED, str(error), problem)
+    found = Confirmation(Status.UNDECIDED, "", problem, values)
+    try:
+        found = replace(found, certificates=certificates(theorem, problem, values))
+    except CertificateError as error:
+        return replace(found, status=Status.UNCERTIFIED, reason=str(error))
+    for condition in theorem.conditions:
+        verdict = holds(condition, values)
+        if verdict is not True:
+            word = "fails" if verdict is False else "cannot be decided"
+            return replace(found, status=Status.UNCERTIFIED, reason=f"the condition {condition} {word} here")
+    if _admits_exact_check(theorem, problem):
+        try:
+            return _exactly(theorem, found, decide(theorem, problem, values))
+        except NotExact as error:
+            if problem.deterministic or theorem.claim.quantity.scope is Scope.ONE_STEP:
+                return replace(found, reason=f"no exact check: {error}")
+    return _on_fresh_seeds(theorem, found, ledger, seed, max_steps)
+
+
+def completed(
+    theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.Expr]
+) -> Mapping[Parameter, sp.Expr]:
+    """The choices, with a short rational L0 for a quartic, whose least one is a root of a cubic: the search's own
+    number, rounded up. Whether it is large enough is for the certificate to say."""
+    smoothness = theorem.smoothness
+    if problem.objective.name != "quartic" or smoothness is None:
+        return choices
+    letter = theorem.expand(sp.sympify(smoothness.L0))
+    if not isinstance(letter, Parameter) or letter in choices:
+        return choices
+    try:
+        found, _ = letters_of(Reading(theorem), problem, choices)
+        least = float(np.ravel(found[str(letter.name)])[0])
+    except (KeyError, ValueError):
+        return choices
+    if not (math.isfinite(least) and least > 0):
+        return choices
+    return {**choices, letter: sp.Rational(*float(quantise(np.array(least * (1 + 1e-9)), up=True)).as_integer_ratio())}
+
+
+def _admits_exact_check(theorem: Theorem, problem: Problem) -> bool:
+    """One step, no noise, or so few atoms and steps that all histories can be listed."""
+    if problem.deterministic or theorem.claim.quantity.scope is Scope.ONE_STEP:
+        return True
+    if isinstance(problem.noise, FiniteLaw):
+        count = len(problem.noise.atoms)
+    else:
+        atoms = NOISES[problem.noise.name].atoms
+        if atoms is None:
+            return False
+        count = len(atoms) ** (1 if problem.oracle else problem.dimension)
+    return problem.steps * math.log(max(count, 1)) <= math.log(_HISTORIES)
+
+
+def certificates(
+    theorem: Theorem, problem: Problem, values: Mapping[Parameter, sp.Expr]
+) -> tuple[Certificate, ...]:
+    """One certificate for each assumption of the theorem, at exact values.
+
+    Raises:
+        CertificateError: for the first assumption that is not certified.
+    """
+    return tuple(certify(at_values(theorem, assumption, values), problem) for assumption in theorem.given)
+
+
+def at_values(theorem: Theorem, assumption: Assumption, values: Mapping[Any, sp.Expr]) -> Assumption:
+    """The assumption with exact numbers for its arguments."""
+    arguments = {name: theorem.expand(sp.sympify(v)).xreplace(dict(values)) for name, v in vars(assumption).items()}
+    return type(assumption)(**arguments)
+
+
+# -- exact -------------------------------------------------------------------------------------------------------------
+
+
+def _exactly(theorem: Theorem, found: Confirmation, verdict: ExactVerdict) -> Confirmation:
+    measured, bound = verdict.measured, verdict.bound
+    middle = float((measured.low + measured.high) / 2)
+    fails = bool(verdict.violated) if theorem.claim.for_all else False
+    found = replace(
+        found,
+        claimed=float((bound.low + bound.high) / 2),
+        claimed_exact=_text(bound.value),
+        measured=middle,
+        measured_exact=_text(measured.value),
+        score=score(theorem, found, middle),
+        exact=ExactRecord(
+            method=verdict.method,
+            measured=_text(measured.value) or f"between {_decimal(measured.low)} and {_decimal(measured.high)}",
+            bound=_text(bound.value) or f"between {_decimal(bound.low)} and {_decimal(bound.high)}",
+            violated=fails,
+        ),
+    )
+    found = replace(found, score_lower=found.score)
+    engines, reason = _engines_at(found, theorem.claim.quantity, float(measured.low), float(measured.high))
+    found = replace(found, engines=engines)
+    if reason:
+        return replace(found, status=Status.DISAGREEMENT, reason=reason)
+    if theorem.claim.for_all:
+        if verdict.violated is True:
+            return replace(found, status=Status.REFUTED, reason=f"the bound fails here, by {verdict.method}")
+        if verdict.violated is False:
+            return replace(found, status=Status.HOLDS, reason=f"the bound holds here, by {verdict.method}")
+    elif verdict.attained is True:
+        return replace(found, status=Status.ACHIEVED, reason=f"the bound is attained here, by {verdict.method}")
+    elif verdict.attained is False:
+        return replace(found, status=Status.HOLDS, reason=f"the bound is not attained here, by {verdict.method}")
+    return replace(found, reason=f"measured and claimed value cannot be told apart, by {verdict.method}")
+
+
+def _engines_at(
+    found: Confirmation, quantity: Quantity, low: float, high: float
+) -> tuple[tuple[EngineRecord, ...], str]:
+    """What the engines say of a quantity that is known to lie in [low, high]; a reason if one of them differs."""
+    problem = found.problem
+    seen: list[tuple[str, float, str]] = []
+    if quantity.scope is Scope.ONE_STEP:
+        slack = _RELATIVE * max(abs(low), abs(high), _scale(problem, quantity))
+        if isinstance(problem.noise, FiniteLaw) or problem.deterministic:
+            seen.append(("torch", one_step(problem, quantity), "float64, gradient by automatic differentiation"))
+    elif isinstance(problem.noise, FiniteLaw) or not problem.deterministic:
+        return (), ""
+    else:
+        allowance = rounding_allowance(problem, quantity)
+        if allowance is None:
+            allowance = 1e-3 * max(abs(low), abs(high))
+        slack = max(allowance, _RELATIVE * max(abs(low), abs(high)))
+        for backend in ("cpu", "torch"):
+            statistics = run(Batch.of([instance_of(problem)]), 1, backend=backend, checkpoints=_all_steps(problem, quantity))
+            seen.append((backend, _value(statistics, quantity), _ENGINE_WORDS[backend]))
+    records = tuple(
+        EngineRecord(engine=name, measured=_finite(v), says=says, agrees=bool(low - slack <= v <= high + slack))
+        for name, v, says in seen
+    )
+    wrong = next((r for r in records if not r.agrees), None)
+    if wrong is None:
+        return records, ""
+    return records, (
+        f"engine {wrong.engine} measures {wrong.measured!r}, exact arithmetic lies between {low!r} and {high!r}: "
+        "one of them is wrong, so nothing is claimed"
+    )
+
+
+_ENGINE_WORDS = {
+    "cpu": "float64, compiled kernel",
+    "torch": "float64, gradient by automatic differentiation",
+}
+
+
+def _scale(problem: Problem, quantity: Quantity) -> float:
+    """The size of the terms that a one-step quantity is a difference of."""
+    c = float(problem.clipping_threshold)
+    c = c if math.isfinite(c) else 0.0
+    if quantity.name != "StepChange":
+        return c
+    reach = max(abs(float(v)) for v in problem.start)
+    curvature = max(float(v) for numbers in problem.objective.coordinates for k, v in numbers.items() if k == "curvature")
+    return curvature * reach**2 + c * reach
+
+
+# -- fresh seeds -------------------------------------------------------------------------------------------------------
+
+
+def _on_fresh_seeds(
+    theorem: Theorem, found: Confirmation, ledger: ErrorLedger, seed: int, max_steps: float
+) -> Confirmation:
+    problem, quantity = found.problem, theorem.claim.quantity
+    if isinstance(problem.noise, FiniteLaw):
+        return replace(found, reason="no engine runs a noise of finitely many atoms")
+    bound = enclose_rational(theorem.bound, found.values)
+    found = replace(found, claimed=float((bound.low + bound.high) / 2), claimed_exact=_text(bound.value))
+    allowance = rounding_allowance(problem, quantity)
+    if allowance is None:
+        return replace(found, reason="no bound on rounding errors is known for this run")
+    null = math.nextafter(float(bound.high), math.inf) + allowance
+    if not (math.isfinite(null) and null > 0 and bound.low > 0):
+        return replace(found, reason=f"the claimed bound {found.claimed:g} is not positive")
+    engines, reason = _engines_together(problem, quantity, seed, ledger.looks + 1, allowance)
+    found = replace(found, engines=engines, allowance=allowance, alpha=ledger.alpha)
+    if reason:
+        return replace(found, status=Status.DISAGREEMENT, reason=reason)
+    look = ledger.next_look()
+    sample = draw(problem, quantity, null, look, seed, max_steps)
+    found = replace(found, sample=sample, look=look, steps=sample.steps)
+    if sample.invalid:
+        return replace(
+            found, status=Status.INVALID, reason=f"{sample.invalid} of {sample.replicas} runs were not finite"
+        )
+    found = replace(
+        found,
+        measured=sample.mean,
+        score=score(theorem, found, sample.mean),
+        score_lower=score(theorem, found, sample.lower),
+    )
+    if sample.log10_e >= look.log10_threshold:
+        status = Status.REFUTED if theorem.claim.for_all else Status.ACHIEVED
+        reason = f"e = 10^{sample.log10_e:.2f} on fresh seeds, 10^{look.log10_threshold:.2f} was needed"
+        return replace(found, status=status, reason=reason)
+    reason = (
+        f"e = 10^{sample.log10_e:.2f} on {sample.replicas:,} fresh runs, 10^{look.log10_threshold:.2f} would be needed"
+    )
+    return replace(found, reason=reason)
+
+
+def _engines_together(
+    problem: Problem, quantity: Quantity, seed: int, number: int, allowance: float
+) -> tuple[tuple[EngineRecord, ...], str]:
+    """The same runs on the compiled engine and on torch (bit-identical words), and in float32 for the reader."""
+    replicas = max(2, min(_WITNESSES, _TORCH_STEPS // problem.steps))
+    batch = Batch.of([instance_of(problem)], seed=seed, purpose=PURPOSE, instance_ids=[number])
+    checkpoints = _all_steps(problem, quantity)
+    first = run(batch, replicas, checkpoints=checkpoints)
+    second = run(batch, replicas, backend="torch", checkpoints=checkpoints)
+    single = run(batch, replicas, dtype="float32", checkpoints=checkpoints)
+    one, other = (s.final_gap if quantity == FinalGap else s.average_gradient_norm for s in (first, second))
+    scale = float(np.nanmax(np.abs(one))) if first.valid.any() else 0.0
+    # The allowance bounds a mean; one run of few may err by some times as much.
+    slack = 32 * allowance + _RELATIVE * scale
+    with np.errstate(invalid="ignore"):
+        agrees = bool(np.array_equal(first.valid, second.valid) and (np.abs(one - other)[first.valid] <= slack).all())
+    values = [_value(s, quantity) for s in (first, second, single)]
+    near = abs(values[2] - values[0]) <= 1e-2 * abs(values[0])
+    shown = f"mean of {replicas} runs on the same random words"
+    records = (
+        EngineRecord(engine="cpu", measured=_finite(values[0]), says=f"{_ENGINE_WORDS['cpu']}, {shown}", agrees=agrees),
+        EngineRecord(engine="torch", measured=_finite(values[1]), says=f"{_ENGINE_WORDS['torch']}, {shown}", agrees=agrees),
+        EngineRecord(
+            engine="cpu, float32", measured=_finite(values[2]), says="for the reader; no verdict rests on it", agrees=bool(near)
+        ),
+    )
+    if agrees:
+        return records, ""
+    return records, (
+        f"on the same random words the compiled engine measures {values[0]!r} and torch {values[1]!r}: one of them is "
+        "wrong, so nothing is claimed"
+    )
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def score(theorem: Theorem, found: Confirmation, measured: float) -> float:
+    """The score of a measured value at the confirmed letters."""
+    reading = Reading(theorem)
+    known, _ = letters_of(reading, found.problem, {p: v for p, v in found.values.items()})
+    known.update({str(p.name): np.array([float(v)]) for p, v in found.values.items()})
+    return float(reading.score(known, np.array([measured]))[0])
+
+
+def _all_steps(problem: Problem, quantity: Quantity) -> list[int] | np.ndarray[Any, np.dtype[np.int64]]:
+    return np.arange(problem.steps) if quantity == MinGradientNorm else [0]
+
+
+def _value(statistics: Any, quantity: Quantity) -> float:
+    if not statistics.valid.any():
+        return math.nan
+    if quantity == MinGradientNorm:
+        return float(statistics.mean_gradient_norm[0].min())
+    values = statistics.final_gap if quantity == FinalGap else statistics.average_gradient_norm
+    return float(np.nanmean(values[0]))
+
+
+def _text(value: sp.Expr | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return show_exact(value)
+    except ValueError:
+        return None
+
+
+def _decimal(number: sp.Rational) -> str:
+    return str(sp.N(number, 20))
+
+
+def _finite(value: float) -> float:
+    """Records hold no NaN: a value that is not finite is shown as the largest float, and never agrees."""
+    return value if math.isfinite(value) else math.copysign(1.7976931348623157e308, 1.0)

@@ -1,0 +1,94 @@
+"""A finding done again from its file alone: certificates, conditions, exact check or the same fresh seeds, and others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
+from harness.evidence import ErrorLedger
+from harness.finding import Finding, versions
+
+_CLOSE = 1e-9
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What came of a replay.
+
+    Attributes:
+        finding: what was claimed.
+        again: the same look on the same random numbers, or the same exact check.
+        fresh: another look on other random numbers; None where the check is exact.
+        changed: versions that differ from those of the finding, as ``name: then, now``.
+    """
+
+    finding: Finding
+    again: Confirmation
+    fresh: Confirmation | None
+    changed: tuple[str, ...]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether the verdict stands, on the same numbers and on fresh ones."""
+        same = self.again.status.value == self.finding.verdict
+        return same and (self.fresh is None or self.fresh.status.value == self.finding.verdict)
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        finding, again = self.finding, self.again
+        shown = [
+            f"{finding.statement.name}: {finding.statement.text}",
+            f"finding {finding.id}, {finding.verdict}; file and hash are sound",
+            *(f"certificate: {c.assumption}" for c in again.certificates),
+            f"claimed {again.claimed!r}, measured {again.measured!r} (then {finding.measured!r})",
+            f"again: {again.status.value}: {again.reason}",
+        ]
+        shown += [f"engine {e.engine}: {e.measured!r}, {'agrees' if e.agrees else 'DIFFERS'}" for e in again.engines]
+        if self.fresh is not None:
+            shown.append(f"on other random numbers: {self.fresh.status.value}: {self.fresh.reason}")
+        shown += [f"version changed since: {line}" for line in self.changed]
+        shown.append("REPRODUCED" if self.reproduced else "NOT REPRODUCED")
+        return shown
+
+    def json(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "id": self.finding.id,
+            "name": self.finding.statement.name,
+            "verdict": self.finding.verdict,
+            "reproduced": self.reproduced,
+            "status": self.again.status.value,
+            "reason": self.again.reason,
+            "claimed": self.again.claimed,
+            "measured": self.again.measured,
+            "measured_then": self.finding.measured,
+            "same_number": abs(self.again.measured - self.finding.measured) <= _CLOSE * abs(self.finding.measured),
+            "log10_e": None if self.again.sample is None else self.again.sample.log10_e,
+            "fresh_status": None if self.fresh is None else self.fresh.status.value,
+            "fresh_log10_e": None if self.fresh is None or self.fresh.sample is None else self.fresh.sample.log10_e,
+            "versions_changed": list(self.changed),
+        }
+
+
+def replay_finding(finding: Finding) -> ReplayResult:
+    """Re-run a finding. Nothing but the finding and this package takes part.
+
+    Args:
+        finding: as :func:`harness.finding.load_finding` returns it, so of known schema and with a sound hash.
+    """
+    theorem, problem, values = finding.statement.theorem(), finding.to_problem(), finding.parameter_values()
+
+    def look(seed: int) -> Confirmation:
+        ledger = ErrorLedger(alpha=finding.alpha or ErrorLedger().alpha, looks=max(0, finding.looks - 1))
+        return confirm(theorem, problem, ledger=ledger, seed=seed, choices=values, max_steps=MAX_STEPS)
+
+    again = look(finding.seed)
+    fresh = look(finding.seed + 1) if again.sample is not None and again.status is not Status.DISAGREEMENT else None
+    now = versions()
+    changed = tuple(
+        f"{name}: {then}, {now.get(name, 'absent')}"
+        for name, then in sorted(finding.versions.items())
+        if now.get(name) != then
+    )
+    return ReplayResult(finding, again, fresh, changed)

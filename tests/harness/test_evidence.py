@@ -1,0 +1,106 @@
+"""Evidence: false alarms at most at the stated rate, power where there is something to see, budgets of looks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.evidence import ALPHA, ErrorLedger, log10_e, lower_confidence
+
+LAWS = {
+    "two values": lambda rng, n: 2.0 * rng.integers(0, 2, n),
+    "exponential": lambda rng, n: rng.exponential(1.0, n),
+    "rare and large": lambda rng, n: 50.0 * (rng.random(n) < 0.02),
+    "heavy tail": lambda rng, n: rng.pareto(1.5, n) / 2,
+    "constant": lambda rng, n: np.ones(n),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_false_alarms_stay_below_the_level(name: str) -> None:
+    # The mean is exactly 1, the null is true. At level 1/20 the true rate is at most 5%, so 150 alarms in 2000 happen
+    # with a chance below 1e-6 (binomial tail).
+    rng = np.random.default_rng(1)
+    alarms = sum(log10_e(LAWS[name](rng, 400), 1.0) >= math.log10(20) for _ in range(2000))
+    assert alarms < 150
+
+
+@pytest.mark.parametrize(("name", "count"), [("two values", 6000), ("exponential", 6000), ("constant", 400)])
+def test_ten_per_cent_beyond_the_bound_is_seen(name: str, count: int) -> None:
+    # An excess of 1/9 with deviation s has an expected growth of (1/9)^2/(2 s^2) a round: with s = 10/9 about 13 digits
+    # in 6000 rounds, 6.5 are asked for. Deterministic: the seed is fixed.
+    values = LAWS[name](np.random.default_rng(2), count)
+    assert log10_e(values, 0.9) > 6.5
+
+
+def test_a_peek_at_a_value_before_the_stake_would_be_caught() -> None:
+    """Stakes must not see the round they are placed on: with such a leak a fair game makes a fortune."""
+    fair = 2.0 * np.random.default_rng(3).integers(0, 2, 2000)
+    leak = float(np.log1p(np.where(fair > 1, 0.999, 0.0) * (fair - 1)).sum()) / math.log(10)
+    assert leak > 100
+    assert log10_e(fair, 1.0) < 6
+
+
+def test_the_order_of_earlier_values_is_all_that_a_stake_sees() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.exponential(1.0, 200)
+    changed = values.copy()
+    changed[-1] *= 100
+    # All but the last round are bets on the same history, so their largest product is the same.
+    assert log10_e(changed[:-1], 0.5) == log10_e(values[:-1], 0.5)
+    assert log10_e(np.zeros(100), 1.0) == 0.0
+
+
+def test_the_least_over_time_needs_every_time() -> None:
+    rng = np.random.default_rng(5)
+    table = rng.exponential(1.0, (3000, 4)) + 0.5
+    assert log10_e(table, 1.0) > 6
+    table[:, 2] -= 0.5
+    assert log10_e(table, 1.0) < 2
+    assert log10_e(table[:, 2], 1.0) == log10_e(table, 1.0)
+
+
+def test_blocks_of_columns_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.random.default_rng(6).exponential(1.2, (300, 7))
+    whole = log10_e(table, 1.0)
+    monkeypatch.setattr("harness.evidence._COLUMNS", 600)
+    assert log10_e(table, 1.0) == whole
+
+
+def test_lower_confidence_is_below_the_mean_and_rejected() -> None:
+    values = np.random.default_rng(7).exponential(1.0, 4000)
+    lower = lower_confidence(values, 6.3)
+    assert 0.8 < lower < values.mean()
+    assert log10_e(values, lower) >= 6.3
+    assert lower_confidence(np.zeros(10), 6.3) == 0.0
+    assert lower_confidence(np.ones(3), 6.3) < 1e-2
+
+
+def test_levels_of_all_looks_sum_to_alpha() -> None:
+    ledger = ErrorLedger(alpha=1e-3)
+    thresholds = [ledger.next_look().log10_threshold for _ in range(2000)]
+    assert ledger.looks == 2000
+    assert sum(10**-t for t in thresholds) < 1e-3
+    assert sum(10**-t for t in thresholds) > 0.99e-3
+    assert thresholds[0] == pytest.approx(math.log10(2 / 1e-3))
+    assert ErrorLedger().alpha == ALPHA == 1e-6
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0])
+def test_an_impossible_level_is_one_line(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha must lie between 0 and 1"):
+        ErrorLedger(alpha=alpha)
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0, math.inf, math.nan])
+def test_an_impossible_bound_is_one_line(bound: float) -> None:
+    with pytest.raises(ValueError, match="must be positive and finite"):
+        log10_e(np.ones(3), bound)
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
+def test_values_must_be_finite_and_not_negative(bad: float) -> None:
+    with pytest.raises(ValueError, match="not negative"):
+        log10_e(np.array([1.0, bad]), 1.0)

@@ -1,0 +1,845 @@
+"""The exact check: known values, agreement with the engines, soundness of balls, and no verdict by guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import flint
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from flint import arb, fmpq
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fuzz.engine import Batch, Instance, reference, run
+from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.rescore import deviation_of
+from fuzz.strategies import problems
+from harness import exact_sgd
+from harness.comparison import Enclosure, resolve
+from harness.enclosure import Balls
+from harness.exact import ExactVerdict, NotExact, compare, decide, enclose, enclose_rational, holds, letters, measure
+from harness.report.hand_check import hand_check
+from harness.surds import NotSurd, Surd
+from theorems.catalogue import load_catalogue
+from theorems.language import (
+    F0,
+    GRADIENT,
+    L0,
+    L1,
+    ONE,
+    PL,
+    R0,
+    AverageGradientNorm,
+    BoundedVariance,
+    Domain,
+    Drift,
+    ExactGradients,
+    FinalGap,
+    L,
+    Lower,
+    MinGradientNorm,
+    Parameter,
+    Smooth,
+    Source,
+    StepChange,
+    StuckGradientNorm,
+    T,
+    Theorem,
+    Upper,
+    c,
+    eta,
+    m,
+    mu,
+    sigma,
+)
+from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.quantities import ClipSecondMoment, NextGradientNorm
+
+CATALOGUE = load_catalogue()
+R, Z = sp.Rational, sp.Integer
+NONE = Family("none", ({},))
+
+FAMILIES: dict[str, dict[str, sp.Expr]] = {
+    "quadratic": {"curvature": R(3, 4)},
+    "huber": {"curvature": R(3, 4), "slope": R(5, 8)},
+    "slope_then_bowl": {"curvature": R(3, 4), "slope": R(1, 2), "start": Z(2), "steep": Z(3)},
+    "log_cosh": {"curvature": R(3, 4), "slope": R(5, 8)},
+    "quartic": {"curvature": R(3, 4), "quartic": R(1, 64)},
+}
+
+
+@pytest.fixture(autouse=True)
+def precision_is_put_back() -> Iterator[None]:
+    before = flint.ctx.prec
+    yield
+    assert flint.ctx.prec == before
+
+
+def problem(start: Any = 1, objective: str = "quadratic", **changes: Any) -> Problem:
+    """A run on f = x^2/2 unless told otherwise."""
+    point = tuple(map(sp.sympify, start if isinstance(start, tuple) else (start,)))
+    numbers = {"curvature": Z(1)} if objective == "quadratic" else FAMILIES[objective]
+    fields: dict[str, Any] = {
+        "objective": Family(objective, (numbers,) * len(point)),
+        "noise": Family("none", ({},) * len(point)),
+        "start": point,
+        "step_size": R(1, 2),
+        "clipping_threshold": Z(1),
+        "steps": 1,
+    }
+    return Problem(**{**fields, **changes})
+
+
+def law(*atoms: tuple[Any, ...]) -> FiniteLaw:
+    return FiniteLaw(tuple((sp.sympify(p), tuple(map(sp.sympify, v))) for p, *v in atoms))
+
+
+def statement(**changes: Any) -> Theorem:
+    fields: dict[str, Any] = {
+        "name": "draft",
+        "source": Source("A draft", "Lemma 1"),
+        "given": [ExactGradients()],
+        "when": [],
+        "claim": Upper(FinalGap, F0),
+    }
+    return Theorem(**{**fields, **changes})
+
+
+STUCK = problem(R(1, 4), noise=law((R(1, 5), 2), (R(4, 5), -R(1, 2))))
+HEAVY = problem(1, noise=law((R(1, 2), 2), (R(1, 2), -2)))
+
+
+# -- known values ------------------------------------------------------------------------------------------------------
+
+
+def judged(name: str, where: Problem) -> ExactVerdict:
+    theorem = CATALOGUE[name]
+    return decide(theorem, where, letters(theorem, where, {}))
+
+
+def test_the_stuck_point_of_unit_noise() -> None:
+    false, true = judged("planted_bias_one_fifth", STUCK), judged("S2", STUCK)
+    assert (false.measured.value, false.bound.value) == (R(1, 4), R(1, 5))
+    assert (false.violated, false.attained, false.method) == (True, True, "exact arithmetic")
+    assert (true.violated, true.attained) == (False, True)
+    assert false.measured.low == false.measured.high == R(1, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "measured", "bound"),
+    [
+        ("planted_bias_third", HEAVY, Z(1), R(2, 3)),
+        ("planted_d2_one_term", problem(clipping_threshold=R(1, 100), steps=10), R(361, 800), R(1, 5)),
+        ("planted_descent_theta_3", problem(step_size=R(5, 2), clipping_threshold=Z(9)), R(5, 8), Z(0)),
+        ("planted_d1_quarter", problem(step_size=Z(1), clipping_threshold=Z(9)), Z(1), sp.sqrt(R(2, 3))),
+        ("planted_drift_one_fifth", STUCK, Z(0), R(1, 25)),
+        ("planted_d2_noise_ignored", problem(0, noise=law((R(1, 2), 1), (R(1, 2), -1))), R(1, 8), Z(0)),
+        ("planted_d2_noise_ignored", problem((0, 0), noise=law((R(1, 2), 3, 4), (R(1, 2), -3, -4))), R(1, 8), Z(0)),
+    ],
+)
+def test_planted_falsehoods_fall(name: str, where: Problem, measured: sp.Expr, bound: sp.Expr) -> None:
+    verdict = judged(name, where)
+    assert verdict.violated is True
+    assert verdict.attained is True
+    assert verdict.measured.value == measured
+    assert verdict.bound.value == bound
+
+
+def test_equality_is_no_violation() -> None:
+    for start in (1, R(1, 3), (R(1, 2), R(1, 3)), sp.sqrt(2), (sp.sqrt(2) / 2, R(1, 7))):
+        verdict = judged("D0", problem(start, step_size=R(2, 7), clipping_threshold=Z(2)))
+        assert (verdict.violated, verdict.attained, verdict.method) == (False, True, "exact arithmetic")
+    bottom = judged("D1", problem(step_size=Z(1), clipping_threshold=Z(2)))
+    assert (bottom.violated, bottom.attained) == (False, True)
+
+
+def test_equality_in_balls_is_undecided() -> None:
+    """log cosh has no exact value; its first gradient equals a bound of the same number."""
+    where = problem(2, "log_cosh")
+    theorem = statement(claim=Upper(FinalGap, F0 - (F0 - (F0 + F0) / 2)), given=[ExactGradients()])
+    assert decide(theorem, where, letters(theorem, where, {})).violated is False
+    own = Parameter("own", GRADIENT)
+    theorem = statement(claim=Upper(AverageGradientNorm, own))
+    gradient = letters(statement(claim=Upper(StepChange, m)), where, {})[m]
+    verdict = decide(theorem, where, letters(theorem, where, {own: gradient}))
+    assert (verdict.violated, verdict.attained) == (None, None)
+    for nudge, violated in ((1 - R(1, 10**60), True), (1 + R(1, 10**60), False)):
+        assert decide(theorem, where, letters(theorem, where, {own: gradient * nudge})).violated is violated
+
+
+def test_the_drift_of_s1_by_hand() -> None:
+    # s = sqrt(1 + (1 - 1/4)^2) = 5/4 <= 2: drift (1/4 + 1 - 5/4)/2 = 0.
+    assert judged("S1", STUCK).measured.value == 0
+    assert judged("S1", STUCK).violated is False
+    # Second case, sigma = 4: n = 5/4, atoms -c and m + sigma^2/n; drift c (n^2 - 16)/(n^2 + 16).
+    n = R(5, 4)
+    up, down = 16 / n, -n
+    far = problem(R(1, 4), noise=law((-down / (up - down), up), (up / (up - down), down)))
+    verdict = judged("S1", far)
+    assert verdict.measured.value == (n**2 - 16) / (n**2 + 16)
+    assert (verdict.violated, verdict.attained) == (False, True)
+
+
+def test_the_worst_law_nearly_attains_s1() -> None:
+    for m_value, deviation in ((R(1, 3), Z(1)), (R(7, 2), Z(1)), (R(1, 3), Z(5)), (sp.sqrt(2), sp.sqrt(3))):
+        where = problem(m_value, noise=Family("worst_two_point", ({"sigma": deviation},)))
+        verdict = judged("S1", where)
+        assert verdict.violated is False
+        assert verdict.measured.low - verdict.bound.high < R(1, 10**7)
+    # Along the gradient in two dimensions, too: |(3, 4)/15| = 1/3.
+    flat = problem(R(1, 3), noise=Family("worst_two_point", ({"sigma": Z(1)},)))
+    plane = problem((R(1, 5), R(4, 15)), noise=Family("worst_two_point", ({"sigma": Z(1)},) * 2))
+    assert measure(Drift, flat).value == measure(Drift, plane).value
+
+
+def test_clipping_at_its_edges() -> None:
+    assert measure(FinalGap, problem(1, step_size=Z(1))).value == 0  # |g| = c is not clipped
+    assert measure(FinalGap, problem(2, step_size=Z(1))).value == R(1, 2)
+    assert measure(FinalGap, problem(2, step_size=Z(1), clipping_threshold=sp.oo)).value == 0
+    assert measure(AverageGradientNorm, problem((0, 0), steps=3)).value == 0
+    # (3, 4) has norm 5: one step of length 1/2 along it.
+    assert measure(FinalGap, problem((3, 4))).value == R(81, 8)
+    assert measure(ClipSecondMoment, problem((3, 4))).value == 1
+    assert measure(ClipSecondMoment, problem((R(3, 5), R(4, 5)))).value == 1
+    # The same in balls, which cannot tell |g| = c from its neighbours.
+    for start in (1, (R(3, 5), R(4, 5))):
+        found = measure(FinalGap, problem(start, step_size=R(1, 3)), bits=90)
+        assert found.low <= R(2, 9) <= found.high
+        assert found.high - found.low < R(1, 10**20)
+
+
+def test_identities_between_quantities() -> None:
+    noise = Family("two_point", ({"up": Z(2), "probability": R(1, 4)}, {"up": -Z(1), "probability": R(1, 8)}))
+    flat = Family("two_point", ({"up": Z(2), "probability": R(1, 4)},))
+    for where in (
+        problem(R(5, 3), "huber"),
+        problem(R(5, 3), "slope_then_bowl", noise=flat),
+        problem(R(5, 3), "quartic", noise=flat),
+        problem(R(5, 3), "log_cosh", noise=flat),
+        problem((R(5, 3), -R(1, 2)), noise=noise),
+    ):
+        theorem = statement(claim=Upper(StepChange, m * F0))
+        values = letters(theorem, where, {})
+        gap, change = measure(FinalGap, where), measure(StepChange, where)
+        start = enclose_rational(F0, values)
+        assert gap.low - start.high <= change.high
+        assert change.low <= gap.high - start.low
+        twice, after = measure(AverageGradientNorm, replace(where, steps=2)), measure(NextGradientNorm, where)
+        norm = enclose_rational(m, values)
+        assert 2 * twice.low - norm.high <= after.high
+        assert after.low <= 2 * twice.high - norm.low
+        assert gap.accurate
+        assert after.accurate
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_the_drift_is_that_of_the_pencil(data: st.DataObject) -> None:
+    """Another implementation, written for the reader, from the same definition."""
+    d = data.draw(st.sampled_from([1, 2]))
+    number = st.fractions(-3, 3, max_denominator=6).map(lambda f: R(f.numerator, f.denominator))
+    weights = data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=3))
+    atoms = [[data.draw(number) for _ in range(d)] for _ in weights[1:]]
+    last = [-sum(w * a[i] for w, a in zip(weights[1:], atoms, strict=True)) / weights[0] for i in range(d)]
+    total = sum(weights)
+    noise = law(*((R(w, total), *a) for w, a in zip(weights, [last, *atoms], strict=True)))
+    where = problem(tuple(data.draw(number) for _ in range(d)), noise=noise)
+    assume(any(where.start))
+    pencil = hand_check(where)
+    assert pencil is not None
+    found = measure(Drift, where)
+    assert found.value is not None
+    assert compare(found.value, pencil.drift, {}) == 0
+    assert found.low <= found.high
+    second = sum(p.probability * sum(e**2 for e in p.clipped) for p in pencil.rows)
+    assert compare(measure(ClipSecondMoment, where).value, second, {}) == 0
+    if compare(pencil.drift, Z(0), {}) == 1:
+        with pytest.raises(NotExact, match="not stuck"):
+            measure(StuckGradientNorm, where)
+    else:
+        assert compare(measure(StuckGradientNorm, where).value, pencil.norm, {}) == 0
+
+
+# -- the engines -------------------------------------------------------------------------------------------------------
+
+
+def engine_values(where: Problem, backend: str = "cpu") -> dict[Any, float]:
+    columns = {k: [float(n[k]) for n in where.objective.coordinates] for k in where.objective.coordinates[0]}
+    row = Instance(
+        where.objective.name,
+        columns,
+        [float(v) for v in where.start],
+        float(where.step_size),
+        float(where.clipping_threshold),
+        where.steps,
+    )
+    found = run(Batch.of([row]), 1, backend=backend, checkpoints=range(where.steps))
+    return {
+        AverageGradientNorm: float(found.average_gradient_norm[0, 0]),
+        MinGradientNorm: float(found.mean_gradient_norm[0].min()),
+        FinalGap: float(found.final_gap[0, 0]),
+    }
+
+
+RUNS = [
+    problem(start, family, step_size=step, steps=steps, clipping_threshold=threshold)
+    for family in FAMILIES
+    for start in (R(19, 4), (R(19, 4), -R(3, 2)))
+    for step, steps, threshold in ((R(1, 4), 40, R(5, 4)), (R(7, 8), 7, R(1, 2)), (R(1, 16), 300, sp.oo))
+]
+
+
+def agree(where: Problem, backend: str = "cpu") -> bool:
+    """Whether engine and exact check have the same numbers to 1e-10."""
+    # The value of log cosh is a difference of numbers near 1, in floats.
+    least = 1e-14 if where.objective.name == "log_cosh" else 0.0
+    for quantity, seen in engine_values(where, backend).items():
+        found = measure(quantity, where)
+        slack = 1e-10 * abs(float(found.low)) + least
+        if not float(found.low) - slack <= seen <= float(found.high) + slack:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("where", RUNS, ids=lambda p: f"{p.objective.name}-{p.dimension}-{p.steps}")
+def test_the_engine_agrees(where: Problem) -> None:
+    assert agree(where)
+
+
+def test_a_wrong_gradient_in_the_engine_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, family in OBJECTIVES.items():
+        where = problem(R(19, 4), name, steps=40)
+        assert agree(where, "reference")
+        wrong = replace(family, gradient=family.gradient * (1 + R(1, 10**8)))
+        monkeypatch.setattr(reference, "OBJECTIVES", {**OBJECTIVES, name: wrong})
+        assert not agree(where, "reference")
+
+
+def test_a_wrong_clip_in_the_engine_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clip of a well-known library divides by |g| + 1e-6."""
+    monkeypatch.setattr(reference, "clip", lambda g, c: np.minimum(1, c / (reference.norm(g) + 1e-6)) * g)
+    assert not agree(problem(R(19, 4), steps=20), "reference")
+
+
+def test_a_wrong_clip_in_the_checker_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_sgd.ClippedSGD, "clip", lambda self, vector: vector)
+    assert not agree(problem(R(19, 4), steps=20))
+
+
+def test_the_mean_of_engine_runs_is_near_the_exact_mean() -> None:
+    """All branches of five noisy steps against 40000 runs; 5 standard errors, false-alarm rate below 1e-5."""
+    for noise in (
+        Family("two_point", ({"up": Z(2), "probability": R(1, 4)},)),
+        Family("symmetric_two_point", ({"scale": R(3, 2)},)),
+        Family("worst_two_point", ({"sigma": Z(1)},)),
+    ):
+        where = problem(R(1, 2), "huber", noise=noise, steps=5)
+        row = Instance(
+            "huber",
+            {k: float(v) for k, v in FAMILIES["huber"].items()},
+            [0.5],
+            0.5,
+            1.0,
+            5,
+            noise.name,
+            {k: float(v) for k, v in noise.coordinates[0].items()},
+        )
+        runs = run(Batch.of([row], seed=7), 40000).average_gradient_norm[0]
+        found = measure(AverageGradientNorm, where)
+        assert abs(runs.mean() - float(found.low)) < 5 * runs.std() / 200
+        assert found.accurate
+        assert (found.value is not None) == (noise.name != "worst_two_point")
+
+
+# -- letters -----------------------------------------------------------------------------------------------------------
+
+
+def test_letters_of_a_problem() -> None:
+    where = problem((3, 4), "quadratic", noise=law((R(1, 2), 1, 2), (R(1, 2), -1, -2)), steps=7)
+    theorem = statement(
+        given=[Smooth(L), PL(mu), BoundedVariance(sigma)],
+        claim=Upper(AverageGradientNorm, L * R0 + mu * F0 / c + sigma + F0 / (eta * c * T) * c),
+    )
+    assert letters(theorem, where, {}) == {
+        F0: R(25, 2),
+        L: 1,
+        R0: 5,
+        T: 7,
+        c: 1,
+        eta: R(1, 2),
+        mu: 1,
+        sigma: sp.sqrt(5),
+    }
+    wide = Family("quadratic", ({"curvature": R(1, 3)}, {"curvature": R(5, 3)}))
+    values = letters(theorem, replace(where, objective=wide), {sigma: Z(9)})
+    assert (values[L], values[mu], values[sigma]) == (R(5, 3), R(1, 3), 9)
+    assert letters(statement(claim=Upper(StepChange, m)), replace(where, objective=wide), {})[m] == sp.sqrt(409) / 3
+
+
+@pytest.mark.parametrize("name", [n for n in NOISES if n != "none"])
+def test_the_deviation_is_that_of_the_search(name: str) -> None:
+    numbers = {"up": Z(2), "probability": R(1, 4), "scale": R(2, 3), "degrees": Z(3), "sigma": R(2, 3)}
+    noise = Family(name, tuple({p.name: numbers[p.name] for p in NOISES[name].parameters} for _ in range(2)))
+    where = problem((1, 1), noise=noise)
+    assert letters(CATALOGUE["S2"], where, {})[sigma] == deviation_of(where)
+
+
+def test_letters_with_logarithms() -> None:
+    where = problem(2, "log_cosh", steps=3)
+    theorem = CATALOGUE["D1"]
+    values = letters(theorem, where, {})
+    assert values[F0].has(sp.log)
+    expected = float(FAMILIES["log_cosh"]["slope"]) ** 2 / 0.75 * np.log(np.cosh(0.75 * 2 / 0.625))
+    assert float(values[F0]) == pytest.approx(expected, rel=1e-14)
+    verdict = decide(theorem, where, values)
+    assert verdict.violated is False
+    assert verdict.bound.value is None
+    assert verdict.bound.method.startswith("interval arithmetic")
+    half = statement(claim=Upper(FinalGap, F0 / 2))
+    assert decide(half, replace(where, step_size=R(1, 100)), letters(half, where, {})).violated is True
+
+
+def test_letters_that_are_no_good() -> None:
+    with pytest.raises(NotExact, match="letter L0"):
+        letters(CATALOGUE["D1"], problem(1, "quartic"), {L1: Z(1)})
+    assert letters(CATALOGUE["D1"], problem(1, "quartic"), {L1: Z(1), L0: Z(2)})[L0] == 2
+    with pytest.raises(ValueError, match="c = oo is not shown to be in its domain, positive"):
+        letters(CATALOGUE["D1"], problem(clipping_threshold=sp.oo), {})
+    with pytest.raises(ValueError, match="eta is 1/2 at this problem, not 1/3"):
+        letters(CATALOGUE["D1"], problem(), {eta: R(1, 3)})
+    with pytest.raises(ValueError, match="sigma = -1 "):
+        letters(CATALOGUE["S2"], STUCK, {sigma: -Z(1)})
+    own = Parameter("c", ONE, Domain.POSITIVE)
+    with pytest.raises(NotExact, match="letter c "):
+        letters(statement(claim=Upper(FinalGap, F0 * own)), problem(), {})
+    count = Parameter("n", ONE, Domain.POSITIVE_INTEGER)
+    with pytest.raises(ValueError, match="n = 3/2"):
+        letters(statement(claim=Upper(FinalGap, F0 * count)), problem(), {count: R(3, 2)})
+
+
+def test_values_that_contradict_the_problem_are_refused() -> None:
+    values = letters(CATALOGUE["D1"], problem(), {})
+    for letter in (eta, c, T, F0):
+        with pytest.raises(ValueError, match=f"{letter} is .* at this problem"):
+            decide(CATALOGUE["D1"], problem(), {**values, letter: values[letter] + 1})
+
+
+# -- long runs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["quadratic", "huber", "slope_then_bowl", "log_cosh"])
+def test_a_long_run_is_decided(family: str) -> None:
+    where = problem(10, family, step_size=R(9, 10), clipping_threshold=R(3, 2), steps=20000)
+    verdict = judged("D1", where)
+    assert verdict.violated is False
+    assert int(verdict.method.split()[2]) > 1000
+    assert verdict.measured.accurate
+    theorem = CATALOGUE["D1"]
+    near = replace(theorem, claim=Upper(AverageGradientNorm, verdict.measured.low * (1 - R(1, 10**12))))
+    assert decide(near, where, letters(near, where, {})).violated is True
+
+
+def test_a_long_run_in_the_plane_is_decided() -> None:
+    where = problem((10, 3), step_size=R(1, 9), clipping_threshold=Z(1), steps=20000)
+    assert judged("K23_2_1", where).violated is False
+
+
+def test_more_precision_is_narrower_and_nested() -> None:
+    where = problem((3, R(1, 7)), "quartic", step_size=R(1, 4), steps=60)
+    found = [measure(AverageGradientNorm, where, bits) for bits in (150, 200, 400, 1000)]
+    for coarse, fine in pairwise(found):
+        assert coarse.low <= fine.low <= fine.high <= coarse.high
+    assert found[-1].accurate
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quantity", "where", "reason"),
+    [
+        (Drift, problem(noise=Family("gaussian", ({"scale": Z(1)},))), "gaussian is not a law of finitely many atoms"),
+        (FinalGap, problem(noise=Family("gaussian", ({"scale": Z(1)},))), "gaussian is not a law"),
+        (
+            FinalGap,
+            problem(noise=Family("two_point", ({"up": Z(1), "probability": R(1, 8)},)), steps=900),
+            "too many branches",
+        ),
+        (FinalGap, problem(noise=Family("worst_two_point", ({"sigma": Z(1)},)), steps=90), "too many branches"),
+        (Drift, problem(0), "gradient is zero"),
+        (StuckGradientNorm, problem(1), "not stuck"),
+        (StuckGradientNorm, problem(2, "log_cosh"), "not stuck"),
+        (
+            Drift,
+            problem((1,) * 13, noise=Family("symmetric_two_point", ({"scale": Z(1)},) * 13)),
+            "more than 4096 atoms",
+        ),
+        (Drift, problem(noise=law((R(1, 2), 1), (R(1, 2), -R(1, 2)))), "mean zero"),
+        (
+            Drift,
+            problem(noise=Family("worst_two_point", ({"sigma": Z(1)},)), clipping_threshold=sp.oo),
+            "finite clipping threshold",
+        ),
+        (FinalGap, replace(problem(), objective=Family("quadratic", ({"curvature": -Z(1)},))), "curvature = -1"),
+        (
+            FinalGap,
+            replace(
+                problem(), objective=Family("slope_then_bowl", ({**FAMILIES["slope_then_bowl"], "start": R(1, 9)},))
+            ),
+            "slope_then_bowl: .* is not shown to hold",
+        ),
+        (FinalGap, problem(steps=10**9), "not settled"),
+        (
+            FinalGap,
+            problem(3, "quartic", clipping_threshold=sp.oo, step_size=Z(9), steps=200),
+            "not settled|enormous",
+        ),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_what_has_no_exact_check_says_so(quantity: Any, where: Problem, reason: str) -> None:
+    with pytest.raises(NotExact, match=reason):
+        measure(quantity, where)
+
+
+def test_a_problem_out_of_its_domain_gets_no_verdict() -> None:
+    theorem = statement(claim=Upper(FinalGap, F0))
+    hill = replace(problem(), objective=Family("quadratic", ({"curvature": -Z(1)},)))
+    with pytest.raises(NotExact, match="curvature = -1"):
+        decide(theorem, hill, {F0: Z(1)})
+    with pytest.raises(NotExact, match="mean zero"):
+        decide(CATALOGUE["S2"], replace(STUCK, noise=law((1, -1))), {c: Z(1), sigma: Z(1)})
+    open_letter = statement(claim=Upper(FinalGap, F0 * sigma))
+    with pytest.raises(NotExact, match="letter sigma"):
+        decide(open_letter, problem(), {F0: R(1, 2)})
+
+
+def test_a_lower_claim_is_attained_or_not_but_never_violated() -> None:
+    for factor, attained in ((R(1), True), (R(101, 100), False), (R(99, 100), True)):
+        theorem = statement(given=[BoundedVariance(sigma)], claim=Lower(StuckGradientNorm, factor * sigma**2 / (4 * c)))
+        verdict = decide(theorem, STUCK, letters(theorem, STUCK, {}))
+        assert (verdict.violated, verdict.attained) == (False, attained)
+
+
+def test_a_bound_without_a_value_is_no_verdict() -> None:
+    for bound in (F0 / (1 - eta * L), sp.sqrt(eta * L - 2) * F0):
+        theorem = statement(given=[Smooth(L), ExactGradients()], claim=Upper(FinalGap, bound))
+        where = problem(step_size=Z(1))
+        with pytest.raises(NotExact, match="has no value"):
+            decide(theorem, where, letters(theorem, where, {}))
+    theorem = statement(claim=Upper(FinalGap, sp.log(F0 - F0 * T)))
+    with pytest.raises(NotExact, match="has no value"):
+        decide(theorem, problem(), letters(theorem, problem(), {}))
+
+
+# -- true statements ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["D0", "D1", "D1_min", "K23_2_1"])
+def test_true_statements_never_fall(name: str) -> None:
+    theorem = CATALOGUE[name]
+
+    @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    @given(problems(theorem))
+    def never_violated(where: Problem) -> None:
+        assume(where.objective.name != "quartic")
+        values = letters(theorem, where, {})
+        assume(all(holds(condition, values) is True for condition in theorem.conditions))
+        verdict = decide(theorem, where, values)
+        assert verdict.violated is False
+
+    never_violated()
+
+
+# -- comparisons -------------------------------------------------------------------------------------------------------
+
+EQUAL = [
+    (sp.sqrt(2) * sp.sqrt(3), sp.sqrt(6)),
+    (1 / (1 + sp.sqrt(2) + sp.sqrt(3)), (2 + sp.sqrt(2) - sp.sqrt(6)) / 4),
+    (sp.sqrt(3 + 2 * sp.sqrt(2)), 1 + sp.sqrt(2)),
+    (sp.cbrt(2) * sp.cbrt(4), Z(2)),
+    (sp.CRootOf(sp.Symbol("z") ** 2 - 2, 1), sp.sqrt(2)),
+    (sp.Max(c, m) - sp.Min(c, m), sp.Abs(c - m)),
+    ((1 - eta) ** (T - 1), (1 - eta) ** T / (1 - eta)),
+    (sp.Piecewise((c, c > m), (m, True)), sp.Max(c, m)),
+    (sp.ceiling(sp.sqrt(2) * c), sp.floor(sp.sqrt(2) * c) + 1),
+]
+VALUES = {c: R(3, 2), m: sp.sqrt(2), eta: R(1, 3), T: Z(9), F0: sp.log(3)}
+
+
+@pytest.mark.parametrize(("left", "right"), EQUAL, ids=str)
+def test_equal_numbers_and_their_neighbours(left: sp.Expr, right: sp.Expr) -> None:
+    assert compare(left, right, VALUES) == 0
+    for power in (5, 50, 500):
+        assert compare(left + R(1, 10**power), right, VALUES) == 1
+        assert compare(left, right + R(1, 10**power), VALUES) == -1
+
+
+def test_what_cannot_be_decided_is_not_guessed() -> None:
+    same = sp.Eq(sp.log(2, evaluate=False) + F0, sp.log(6), evaluate=False)
+    assert compare(same.lhs, same.rhs, VALUES) is None
+    assert compare(F0, sp.log(3), VALUES) == 0
+    for kind in (sp.Le, sp.Lt, sp.Ge, sp.Gt, sp.Ne, sp.Eq):
+        undecided = kind(same.lhs, same.rhs, evaluate=False)
+        assert holds(undecided, VALUES) is None
+        assert holds(sp.Not(undecided, evaluate=False), VALUES) is None
+        assert holds(sp.And(undecided, c > m), VALUES) is None
+        assert holds(sp.And(undecided, c < m), VALUES) is False
+        assert holds(sp.Or(undecided, c > m), VALUES) is True
+        assert holds(sp.Or(undecided, c < m), VALUES) is None
+        assert holds(sp.Implies(undecided, c > m), VALUES) is True
+        assert holds(sp.Implies(c < m, undecided), VALUES) is True
+        assert holds(sp.Implies(c > m, undecided), VALUES) is None
+    for undefined in (1 / (c - R(3, 2)), sp.sqrt(m - c), sp.log(m - c), sp.sin(c), sp.Symbol("q"), sp.log(c - R(3, 2))):
+        assert compare(undefined, Z(0), VALUES) is None
+        assert compare(undefined, undefined, VALUES) is None
+        assert holds(undefined > 0, VALUES) is None
+
+
+def test_conditions() -> None:
+    assert holds(sp.true, {}) is True
+    assert holds(sp.ITE(c > m, T > 8, T < 8), VALUES) is True
+    assert holds(sp.ITE(sp.Eq(sp.log(6), F0 + sp.log(2)), T > 8, T < 8), VALUES) is None
+    assert holds(False, {}) is False
+    assert holds(sp.And(c > m, sp.Or(c < m, sp.Eq(T, 9))), VALUES) is True
+    assert holds(sp.Ne(m**2, 2), VALUES) is False
+    assert holds(sp.exp(c) > sp.exp(m), VALUES) is True
+    assert holds(sp.tanh(c) <= sp.tanh(m), VALUES) is False
+    assert holds(F0 * c < R(33, 20), VALUES) is True
+
+
+def test_resolve_decides_every_case() -> None:
+    formula = sp.Max(sp.log(c), sp.Min(F0, m)) + sp.Piecewise((sp.log(m), c > m), (sp.exp(c), True)) + sp.Abs(-F0)
+    number = resolve(formula, VALUES)
+    assert not number.has(sp.Max, sp.Min, sp.Piecewise, sp.Abs)
+    assert float(number) == pytest.approx(2 * float(sp.log(3)) + float(sp.log(sp.sqrt(2))))
+    with pytest.raises(NotExact):
+        resolve(sp.Max(sp.log(2) + F0, sp.log(6)) + sp.exp(c), VALUES)
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+SMALL = st.fractions(-4, 4, max_denominator=12)
+
+
+@st.composite
+def surds(draw: st.DrawFn) -> tuple[Surd, mpmath.mpf]:
+    number, shadow = Surd.of(0), mpmath.mpf(0)
+    for radicand in draw(st.lists(st.sampled_from([1, 2, 3, 6, 8, 12, 35, 3599]), max_size=4)):
+        q = draw(SMALL)
+        number += Surd.of(fmpq(q.numerator, q.denominator)) * Surd.of(radicand).root()
+        shadow += mpmath.mpf(q.numerator) / q.denominator * mpmath.sqrt(radicand)
+    return number, shadow
+
+
+def near(number: Surd, shadow: mpmath.mpf) -> bool:
+    with flint.ctx.workprec(200):
+        around = arb(fmpq(*to_fraction(shadow).as_integer_ratio()), 1e-45 * (1 + abs(float(shadow))))
+        return bool(number.ball().overlaps(around))
+
+
+def to_fraction(value: mpmath.mpf) -> Fraction:
+    sign, mantissa, exponent, _ = value._mpf_
+    return (-1) ** sign * Fraction(int(mantissa)) * Fraction(2) ** exponent
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_surds_are_a_field(data: st.DataObject) -> None:
+    with mpmath.workdps(60):
+        (a, x), (b, y), (third, _) = (data.draw(surds()) for _ in range(3))
+        assert near(a + b, x + y)
+        assert near(a * b, x * y)
+        assert near(a - b, x - y)
+        assert (a * (b + third) - a * b - a * third).sign == 0
+        assert ((a + b) * (a - b) - a * a + b * b).sign == 0
+        assert a.floor().rational == fmpq(int(mpmath.floor(x + mpmath.mpf(10) ** -50)))
+        if b.sign:
+            assert (b.inverse() * b - Surd.of(1)).sign == 0
+            assert near(a / b, x / y)
+            assert b.sign == mpmath.sign(y)
+        assert sp.simplify(a.expression() - sp.sympify(a.expression())) == 0
+
+
+def test_large_squares_are_found() -> None:
+    wide, root = Surd.of(2 * 1000003**2).root(), Surd.of(2).root()
+    assert (root - wide).sign == -1
+    assert (wide - root * Surd.of(1000003)).sign == 0
+    assert (root * Surd.of(1000003) - wide).terms == {}
+    assert (wide * root).rational == 2 * 1000003
+
+
+def test_a_sum_that_is_too_long_is_refused_not_wrong() -> None:
+    roots = [Surd.of(int(prime)).root() for prime in sp.primerange(200)]
+    with pytest.raises(NotSurd):
+        sum(roots, Surd.of(0))
+    with pytest.raises(NotSurd):
+        sum(roots[:30], Surd.of(0)).inverse()
+
+
+def test_a_sum_that_is_nearly_whole_or_nearly_zero() -> None:
+    """(1 + sqrt 2)^400 lies (sqrt 2 - 1)^400 = 7.8e-154 below a whole number."""
+    power = Surd.of(1)
+    for _ in range(400):
+        power = power * (Surd.of(1) + Surd.of(2).root())
+    small = power.inverse()
+    assert (power + small).rational is not None
+    assert (power.floor() + Surd.of(1) - power - small).sign == 0
+    assert (small - Surd.of(fmpq(7, 10**154))).sign == 1
+    assert (small - Surd.of(fmpq(8, 10**154))).sign == -1
+
+
+LETTERS = sp.symbols("p q r", real=True)
+POWERS = [R(1, 2), Z(2), -Z(1), -R(3, 2), Z(3)]
+UNARY = [sp.Abs, sp.exp, sp.log, sp.tanh, sp.floor, *(lambda a, k=k, **no: sp.Pow(a, k, **no) for k in POWERS)]
+
+
+def trees(depth: int) -> st.SearchStrategy[tuple[Any, ...]]:
+    leaves = st.one_of(
+        st.sampled_from(LETTERS).map(lambda s: ("leaf", s)),
+        SMALL.map(lambda f: ("leaf", R(f.numerator, f.denominator))),
+    )
+    if depth == 0:
+        return leaves
+    inner = trees(depth - 1)
+    return st.one_of(
+        leaves,
+        st.tuples(st.just("one"), st.integers(0, len(UNARY) - 1), inner),
+        st.tuples(st.sampled_from(["add", "mul", "max", "min"]), inner, inner),
+        st.tuples(st.just("case"), inner, leaves, leaves, inner),
+    )
+
+
+def build(tree: tuple[Any, ...]) -> sp.Expr:
+    """The tree as it stands: SymPy must not tidy it up."""
+    kind, *rest = tree
+    if kind == "leaf":
+        return rest[0]
+    if kind == "one":
+        return UNARY[rest[0]](build(rest[1]), evaluate=False)
+    parts = [build(part) for part in rest]
+    if kind == "case":
+        below = sp.Le(parts[1], parts[2], evaluate=False)
+        return sp.Piecewise((parts[0], below), (parts[3], True), evaluate=False)
+    return {"add": sp.Add, "mul": sp.Mul, "max": sp.Max, "min": sp.Min}[kind](*parts, evaluate=False)
+
+
+def shadow(tree: tuple[Any, ...], at: dict[Any, mpmath.mpf]) -> mpmath.mpf:
+    """The tree by mpmath, apart from SymPy; ValueError where it has no value or two numbers are too close to call."""
+    tiny = mpmath.mpf(10) ** -20
+    kind, *rest = tree
+    if kind == "leaf":
+        return at[rest[0]] if rest[0] in at else mpmath.mpf(int(rest[0].p)) / int(rest[0].q)
+    if kind == "one":
+        which, a = UNARY[rest[0]], shadow(rest[1], at)
+        power = POWERS[rest[0] - 5] if rest[0] >= 5 else Z(1)
+        positive = which is sp.log or power.q == 2
+        if abs(a) > 50 or (positive and a < tiny) or (power < 0 and abs(a) < tiny):
+            raise ValueError("no value, or too large a one")
+        if which is sp.floor and abs(a - mpmath.nint(a)) < tiny:
+            raise ValueError("too close to call")
+        plain = [abs, mpmath.exp, mpmath.log, mpmath.tanh, mpmath.floor]
+        return mpmath.power(a, mpmath.mpf(int(power.p)) / int(power.q)) if rest[0] >= 5 else plain[rest[0]](a)
+    if kind == "case":
+        left, right = shadow(rest[1], at), shadow(rest[2], at)
+        if 0 < abs(left - right) < tiny:
+            raise ValueError("too close to call")
+        return shadow(rest[0] if left <= right else rest[3], at)
+    left, right = (shadow(part, at) for part in rest)
+    return {"add": left + right, "mul": left * right, "max": max(left, right), "min": min(left, right)}[kind]
+
+
+@settings(max_examples=300, deadline=None)
+@given(trees(3), st.lists(st.fractions(Fraction(1, 9), 4, max_denominator=9), min_size=3, max_size=3), st.data())
+def test_balls_contain_the_value(tree: tuple[Any, ...], numbers: list[Fraction], data: st.DataObject) -> None:
+    """At exact numbers, and at balls around them: whatever point of the balls is meant, its value is inside."""
+    expression = build(tree)
+    spread = data.draw(st.sampled_from([Fraction(0), Fraction(1, 1000), Fraction(1, 10)]))
+    with mpmath.workdps(60):
+        for part in (Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 3)):
+            points = {s: n * (1 + part * spread) for s, n in zip(LETTERS, numbers, strict=True)}
+            try:
+                value = shadow(tree, {s: mpmath.mpf(p.numerator) / p.denominator for s, p in points.items()})
+            except (ValueError, ZeroDivisionError):
+                continue
+            for bits in (24, 200):
+                with flint.ctx.workprec(bits):
+                    middle = {s: fmpq(n.numerator, n.denominator) for s, n in zip(LETTERS, numbers, strict=True)}
+                    wide = {s: arb(q, arb(q * fmpq(spread.numerator, spread.denominator))) for s, q in middle.items()}
+                exact = {s: R(n.numerator, n.denominator) for s, n in zip(LETTERS, numbers, strict=True)}
+                ball = enclose(expression, wide if spread else exact, bits)
+                with flint.ctx.workprec(250):
+                    error = abs(float(value)) * 1e-40 + 1e-40
+                    assert not ball.is_finite() or ball.overlaps(
+                        arb(fmpq(*to_fraction(value).as_integer_ratio()), error)
+                    )
+
+
+@given(SMALL, SMALL, SMALL, st.sampled_from([10, 53, 200]))
+def test_balls_contain_rational_values(a: Fraction, b: Fraction, d: Fraction, bits: int) -> None:
+    expected = max(a * b + d, abs(d) - a) ** 3 + min(a, b, d)
+    p, q, r = LETTERS
+    formula = sp.Max(p * q + r, sp.Abs(r) - p) ** 3 + sp.Min(p, q, r)
+    values = {s: R(f.numerator, f.denominator) for s, f in zip(LETTERS, (a, b, d), strict=True)}
+    ball = enclose(formula, values, bits)
+    assert ball.is_finite()
+    found = Enclosure.of_ball(ball, "balls")
+    assert found.low <= R(expected.numerator, expected.denominator) <= found.high
+    assert found.high - found.low <= R(10**7, 2**bits)
+
+
+def test_balls_say_when_they_know_nothing() -> None:
+    wide = {c: arb(1, 2), m: arb(1)}
+    for unknown in (1 / c, sp.log(c), sp.sqrt(c), 1 / (m - 1), sp.Min(1, 1 / c), 0 * m + sp.tanh(1 / c)):
+        assert not enclose(unknown, wide, 64).is_finite()
+    both = enclose(sp.Piecewise((Z(5), c > 1), (Z(-5), True)), wide, 64)
+    assert both.contains(arb(5))
+    assert both.contains(arb(-5))
+    assert not enclose(sp.Piecewise((Z(5), c > 9)), wide, 64).is_finite()
+    for endless in (c, sp.Min(c, 1), sp.tanh(c), 1 / c):
+        assert not enclose(endless, {c: sp.oo}, 64).is_finite()
+    for refused in (sp.sin(c), sp.Symbol("q"), sp.gamma(c), sp.I * c):
+        with pytest.raises(NotExact):
+            enclose(refused, wide, 64)
+
+
+def test_wide_balls_are_clipped_soundly() -> None:
+    """Every point of a wide ball, clipped, lies in the clipped ball; also around zero and across |g| = c."""
+    with flint.ctx.workprec(64):
+        balls = exact_sgd.ClippedSGD(problem((1, 1)), Balls(64))
+        for x, y, radius in ((0, 0, 2), (0.5, 0.75, 0.5), (3, 4, 0.125), (0.25, 0.25, 0.125), (0, 1, 0.25)):
+            clipped = balls.clip([arb(x, radius), arb(y, radius)])
+            norm = balls.arithmetic.norm([arb(x, radius), arb(y, radius)])
+            assert norm.is_finite()
+            for way in ((-1, -1), (1, 1), (1, -1), (0, 0), (0.5, -0.25)):
+                point = np.array([x, y]) + radius * np.array(way)
+                length = float(np.hypot(*point))
+                assert norm.overlaps(arb(length, 1e-15))
+                for entry, ball in zip(point / max(1.0, length), clipped, strict=True):
+                    assert ball.overlaps(arb(float(entry), 1e-15))
+
+
+def test_enclosures_are_rounded_outwards() -> None:
+    third = enclose_rational(R(1, 3), {})
+    assert (third.low, third.high, third.value) == (R(1, 3), R(1, 3), R(1, 3))
+    root = enclose_rational(sp.sqrt(2), {})
+    assert root.low**2 < 2 < root.high**2
+    assert root.value == sp.sqrt(2)
+    logarithm = enclose_rational(sp.log(2), {})
+    assert logarithm.value is None
+    assert logarithm.accurate
+    assert logarithm.low < sp.Rational(str(sp.N(sp.log(2), 60))) + R(1, 10**50)
+    with pytest.raises(NotExact, match="no value that could be found"):
+        enclose_rational(1 / sp.log(sp.Integer(1), evaluate=False), {})
+    with pytest.raises(NotExact, match="enormous"):
+        enclose_rational(sp.exp(Z(9999)), {})
+    small = enclose_rational(-sp.exp(-Z(9999)), {})
+    assert small.low < 0 == small.high
+    assert len(str(small.low)) < 2000
