@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.report.words import score_text
 from harness.statement import claim_text
 from theorems.language import Theorem
 
@@ -93,7 +94,7 @@ def show_fuzz(theorems: Sequence[Theorem], results: Sequence[FuzzResult], as_jso
         (
             result.name,
             result.verdict.value,
-            _number(result.score),
+            score_text(result.score),
             _evidence(result),
             f"{result.steps:,}",
             f"{result.seconds:.1f} s",
@@ -117,7 +118,7 @@ def show_run(result: RunResult, out: Path, as_json: bool) -> None:
             {True: "yes", False: "no", None: "open"}[o.judgement.as_expected],
             o.theorem.expect,
             f"{o.check.verdict}, {o.check.seconds:.1f} s",
-            "not needed" if o.fuzz is None else f"{o.fuzz.verdict.value}, score {_number(o.fuzz.score)}",
+            "not needed" if o.fuzz is None else f"{o.fuzz.verdict.value}, score {score_text(o.fuzz.score)}",
             _evidence(o.fuzz) if o.fuzz is not None else _evidence_of_algebra(o),
         )
         for o in result.outcomes
@@ -223,12 +224,6 @@ def _evidence_of_algebra(outcome: Outcome) -> str:
         return ""
     (finding, *_) = outcome.findings
     return "exact" if finding.log10_e is None else f"e = 10^{finding.log10_e:.1f}"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"
 
 
 def _json(document: Any) -> None:

@@ -144,9 +144,16 @@ def search_cell(record: TheoremRecord) -> str:
     """The cell of the verdict table about search."""
     if record.fuzz is None:
         return "not needed" if record.check else "not searched"
-    best = "" if record.fuzz.score is None else f", best score {record.fuzz.score:.4f}"
+    best = "" if record.fuzz.score is None else f", best score {score_text(record.fuzz.score)}"
     evidence = "" if record.fuzz.log10_e is None else f", e = 10^{record.fuzz.log10_e:.1f}"
     return f"{record.fuzz.verdict}{best}{evidence}"
+
+
+def score_text(score: float | None) -> str:
+    """A score for a table; a lower claim may be met many times over."""
+    if score is None:
+        return "none"
+    return f"{score:.4f}" if abs(score) < 1000 else f"{score:.3g}"
 
 
 def exact_or_decimal(exact: str | None, value: float) -> str:
