@@ -168,12 +168,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
     }
-    return tuple(
-        getattr(sys.modules[module], name)
-        for module, names in places.items()
-        if module in sys.modules
-        for name in names
-    )
+    return tuple(getattr(sys.modules[module], name) for module, name in places.items() if module in sys.modules)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

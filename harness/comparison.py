@@ -73,6 +73,7 @@ def compare(left: sp.Expr, right: sp.Expr, values: Mapping[Any, sp.Expr]) -> int
     are equal is seen from minimal polynomials, while equal numbers with exp, log or tanh stay undecided unless they
     are the same expression.
     """
+    left, right = sp.sympify(left), sp.sympify(right)
     try:
         exact = [surd(side, values) for side in (left, right)]
         if exact[0] is not None and exact[1] is not None:

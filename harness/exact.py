@@ -1,12 +1,11 @@
 """The exact check of a claim at one problem: rational and interval arithmetic, independent of the simulator.
 
 It rests on the formulas of objectives and noises, on the definition of clipping, and on python-flint; no float and no
-random number takes part. What it cannot decide it does not guess.
+random number decides anything. What it cannot decide it does not guess.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -304,7 +303,7 @@ def _number(quantity: Quantity, problem: Problem, arithmetic: Arithmetic, watch:
 
 def _watch(problem: Problem) -> Watch:
     """Stop a run whose balls have become wider than 2^-64 of its length scale: they never shrink again."""
-    scale = max(abs(float(entry)) for entry in problem.start)
+    scale = enclose(sp.Add(*(sp.Abs(entry, evaluate=False) for entry in problem.start)), {}, _FIRST_BITS)
 
     def watch(t: int, point: Vector) -> None:
         if t % _WATCHED:
@@ -321,5 +320,6 @@ def _watch(problem: Problem) -> Watch:
 def _sufficient_bits(problem: Problem) -> int:
     if problem.objective.name == "quartic":
         return _MOST_BITS
-    steepest = max(float(numbers["curvature"]) for numbers in problem.objective.coordinates)
-    return int(problem.steps * math.log2(1 + float(problem.step_size) * steepest)) + 2 * _FIRST_BITS
+    steepest = sp.Max(*(numbers["curvature"] for numbers in problem.objective.coordinates), evaluate=False)
+    growth = enclose(sp.log(1 + problem.step_size * steepest) / sp.log(2), {}, _FIRST_BITS)
+    return int(min(problem.steps * float(growth.upper()), _MOST_BITS)) + 2 * _FIRST_BITS

@@ -31,8 +31,8 @@ from theorems.language.quantities import (
 
 MOST_ATOMS = 4096
 MOST_STATES = 20_000
-MOST_VISITS = 100_000
-_MOST_ORACLE_STEPS = 10
+MOST_VISITS = 20_000
+_MOST_ORACLE_STEPS = 8
 _JUDGED_AT, _FAST = 8, 1.5
 
 Vector = list[Number]
@@ -191,10 +191,10 @@ def one_step(quantity: Quantity, sgd: ClippedSGD) -> Number:
 def whole_run(quantity: Quantity, sgd: ClippedSGD, watch: Watch) -> Number:
     """A quantity of a whole run. Without noise ``watch(t, x_t)`` sees each point and may stop the run by raising.
 
-    Noise of finitely many atoms is followed through all its branches, equal states merged.
+    Noise of finitely many atoms is followed through all its branches, equal states merged, in one dimension.
 
     Raises:
-        NotExact: for a one-step quantity, or if there are too many branches.
+        NotExact: for a one-step quantity, several noisy steps in more dimensions, or too many branches.
     """
     if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
         raise NotExact(f"{quantity} is not a quantity of a whole run")
@@ -203,6 +203,8 @@ def whole_run(quantity: Quantity, sgd: ClippedSGD, watch: Watch) -> Number:
     total, least, visits = sgd.zero, None, 0
     if sgd.problem.oracle and steps > _MOST_ORACLE_STEPS:
         raise _too_many(sgd)
+    if not sgd.problem.deterministic and steps > 1 and sgd.problem.dimension > 1:
+        raise NotExact("noise over several steps is followed in one dimension only")
     for t in range(steps):
         gradients = [sgd.gradient(point) for _, point in branches]
         if sgd.problem.deterministic:

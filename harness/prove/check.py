@@ -229,7 +229,7 @@ class _Checker:
                 reason = "a solver found a countermodel, but it did not survive exact evaluation"
                 return _result(obligation, "unknown", reason=reason, **made)
             reason = "countermodel, verified exactly"
-            return _result(obligation, "refuted", model=_model_shown(model), reason=reason, **made)
+            return _result(obligation, "refuted", model=model_shown(model), reason=reason, **made)
         return _result(obligation, word if word == "disagree" else "unknown", reason=_why(word, solvers), **made)
 
     def read_point(self, obligation: Obligation, word: str, made: Mapping[str, Any]) -> ObligationResult:
@@ -241,7 +241,7 @@ class _Checker:
         if word == "sat":
             model = nice_model(obligation.query, self.pool)
             if model is not None:
-                shown = ", ".join(f"{letter} = {number}" for letter, number in _model_shown(model).items())
+                shown = ", ".join(f"{letter} = {number}" for letter, number in model_shown(model).items())
                 return _result(obligation, "holds", reason=f"for instance {shown}" if shown else "", **made)
             if all(answer["outcome"] == "sat" for answer in solvers.values()):
                 return _result(obligation, "holds", reason="both solvers say so; no point was verified exactly", **made)
@@ -294,7 +294,7 @@ def _result(obligation: Obligation, verdict: str, **more: Any) -> ObligationResu
     )
 
 
-def _model_shown(model: Mapping[sp.Basic, sp.Expr]) -> dict[str, str]:
+def model_shown(model: Mapping[sp.Basic, sp.Expr]) -> dict[str, str]:
     """A model as text; letters that share a name (and differ in unit or domain) are told apart."""
     shown: dict[str, str] = {}
     for letter, number in sorted(model.items(), key=lambda entry: str(entry[0])):

@@ -1,7 +1,7 @@
 """A solver in a process of its own, so that it can be killed: ``python -m harness.prove.child z3|cvc5 [option=value]``.
 
-Reads one JSON object a line (``{"id": 1, "smt2": ..., "effort": 1.0}``) and answers each with one JSON object a line, under the same
-id. It says first that it is ready, or why it cannot be.
+Reads one JSON object a line (``{"id": 1, "smt2": ..., "limit": 8.0}``) and answers each with one JSON object a line,
+under the same id. It says first that it is ready, or why it cannot be.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ _RLIMIT_Z3 = 40_000_000
 _RLIMIT_CVC5 = 4_000_000
 
 
-def _ask_z3(text: str, options: Sequence[str], effort: float) -> dict[str, Any]:
+def _ask_z3(text: str, options: Sequence[str], limit: float) -> dict[str, Any]:
     import z3
 
     solver = z3.Solver()
-    solver.set("rlimit", int(_RLIMIT_Z3 * effort))
+    solver.set("rlimit", _RLIMIT_Z3)
+    # The rlimit does not count the length of numbers. A solver that stops by itself need not be killed and restarted.
+    solver.set("timeout", int(1000 * limit))
     solver.add(z3.parse_smt2_string(text))
     outcome = str(solver.check())
     reason = solver.reason_unknown() if outcome == "unknown" else ""
@@ -45,12 +47,12 @@ def _z3_value(number: Any) -> str:
     return f"? {number}"
 
 
-def _ask_cvc5(text: str, options: Sequence[str], effort: float) -> dict[str, Any]:
+def _ask_cvc5(text: str, options: Sequence[str], limit: float) -> dict[str, Any]:
     import cvc5
 
     manager = cvc5.TermManager()
     solver = cvc5.Solver(manager)
-    solver.setOption("rlimit", str(int(_RLIMIT_CVC5 * effort)))
+    solver.setOption("rlimit", str(_RLIMIT_CVC5))
     for option in options:
         solver.setOption(*option.split("=", 1))
     parser = cvc5.InputParser(solver)
@@ -84,7 +86,7 @@ def main(which: str, *options: str) -> None:
         start = time.perf_counter()
         question = json.loads(line)
         try:
-            answer = ask(question["smt2"], options, question["effort"])
+            answer = ask(question["smt2"], options, question["limit"])
         except Exception as error:
             # A solver that rejects the text has not answered it; the reason goes into the report.
             answer = {"outcome": "unknown", "reason": f"error: {' '.join(str(error).split())[:300]}", "model": None}

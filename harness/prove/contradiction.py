@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from harness.prove.encode import EncodeError, Query, encode
+from harness.prove.encode import EncodeError, Query
 from harness.prove.instances import telling_instance
-from harness.prove.solve import combine, nice_model
+from harness.prove.solve import nice_model
 from harness.prove.unroll import implication
 from theorems.language import parameters as letters
 from theorems.language.functions import OBJECTIVES
 from theorems.language.quantities import Adversary, AverageGradientNorm, MinGradientNorm, Quantity
 from theorems.language.theorem import Theorem
-from theorems.language.walk import latex, show_exact
+from theorems.language.walk import latex
 from theorems.language.witness import Witness
 
 if TYPE_CHECKING:
     from harness.confirm import Confirmation
     from harness.prove.check import ObligationResult, _Checker
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -118,14 +119,12 @@ def _bound_beats(theorem: Theorem, other: Theorem, checker: _Checker) -> Contrad
     return Contradiction(_obligation(theorem, other, model, reason, "refuted"), None, True)
 
 
-def _model(query: Query, checker: _Checker) -> Mapping[sp.Symbol, sp.Expr] | None:
+def _model(query: Query, checker: _Checker) -> dict[sp.Symbol, sp.Expr] | None:
+    # The model is verified exactly, so that one solver's word is enough to begin with.
     try:
-        text = encode(query).text
+        return nice_model(query, checker.pool)
     except EncodeError:
         return None
-    if combine(checker.pool.ask(text)) != "sat":
-        return None
-    return nice_model(query, checker.pool)
 
 
 def _confirmed(
@@ -157,14 +156,14 @@ def _confirmed(
 def _obligation(
     theorem: Theorem, other: Theorem, model: Mapping[sp.Symbol, sp.Expr], reason: str, verdict: str
 ) -> ObligationResult:
-    from harness.prove.check import ObligationResult
+    from harness.prove.check import ObligationResult, model_shown
 
     relation = theorem.claim.relation
     return ObligationResult(
         name=f"catalogue: {other.name}",
         kind="catalogue",
         verdict=verdict,
-        model={str(s): show_exact(v) for s, v in sorted(model.items(), key=lambda kv: str(kv[0]))},
+        model=model_shown(model),
         statement=str(relation),
         latex=latex(relation),
         says=f"The claim beside {other.name}.",

@@ -62,9 +62,7 @@ def telling_instance(
         return None
     choices = [_numbers(s) for s in letters]
     picks = _draws([len(c) for c in choices])
-    columns = [
-        np.array([float(n) for n in c])[picks[:, k]] for k, c in enumerate(choices)
-    ]
+    columns = [np.array([float(n) for n in c])[picks[:, k]] for k, c in enumerate(choices)]
     try:
         good, gain = _judge(letters, columns, everything, claimed, proved, maximised)
     except UnprintableError:
@@ -113,9 +111,7 @@ def _numbers(letter: Parameter) -> list[sp.Rational]:
 def _draws(counts: Sequence[int]) -> npt.NDArray[np.int64]:
     """Indices into each letter's numbers, [trials, letters]; seeded, so that a verdict does not depend on the day."""
     rng = np.random.default_rng(0)
-    columns = [
-        np.where(rng.random(_TRIALS) < 0.4, 0, rng.integers(0, count, _TRIALS)) for count in counts
-    ]
+    columns = [np.where(rng.random(_TRIALS) < 0.4, 0, rng.integers(0, count, _TRIALS)) for count in counts]
     return np.stack(columns, 1)
 
 
@@ -131,7 +127,9 @@ def _judge(
     with np.errstate(all="ignore"):
         for condition in conditions:
             good &= np.broadcast_to(np.asarray(_function(condition, letters)(*columns), bool), good.shape)
-        a, b = (np.broadcast_to(np.asarray(_function(e, letters)(*columns), float), good.shape) for e in (claimed, proved))
+        a, b = (
+            np.broadcast_to(np.asarray(_function(e, letters)(*columns), float), good.shape) for e in (claimed, proved)
+        )
         gain = b / np.where(a > 0, a, np.nan) if maximised else 1 + (a - b) / (np.abs(a) + np.abs(b))
     gain = np.where(np.isfinite(gain), gain, 1.0)
     return good, np.where(good, gain, -np.inf)

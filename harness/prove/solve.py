@@ -25,8 +25,10 @@ from harness.prove.exact import holds
 SOLVERS: Mapping[str, tuple[tuple[str, ...], ...]] = {"z3": ((),), "cvc5": (("nl-cov=true", "nl-ext=none"), ())}
 TIMEOUT = 8.0
 _START_TIMEOUT = 60.0
-# Making a model simpler is worth little, so a trial that is not settled at once is given up.
-_TRIAL = 0.01
+# A solver that keeps its own limit is not killed for answering a little late.
+_GRACE = 0.25
+# Making a model simpler is worth little: seconds for one trial, and for all of them.
+_TRIAL, _TRIALS = 0.5, 4.0
 _SIMPLE = tuple(
     sp.Rational(p, q)
     for p, q in ((1, 1), (2, 1), (1, 2), (3, 1), (1, 4), (4, 1), (0, 1), (1, 3), (1, 10), (10, 1), (1, 100), (100, 1))
@@ -57,7 +59,7 @@ class _Child:
         self.closed = False
         self.lock = threading.Lock()
 
-    def ask(self, smt2: str, timeout: float, effort: float = 1.0) -> Answer:
+    def ask(self, smt2: str, timeout: float) -> Answer:
         with self.lock:
             start = time.perf_counter()
 
@@ -69,9 +71,9 @@ class _Child:
                 return unknown(f"missing: {self.missing}" if self.missing else "closed")
             start = time.perf_counter()
             self.asked += 1
-            question = json.dumps({"id": self.asked, "smt2": smt2, "effort": effort}) + "\n"
+            question = json.dumps({"id": self.asked, "smt2": smt2, "limit": timeout}) + "\n"
             try:
-                line = _exchange(process, question.encode(), timeout)
+                line = _exchange(process, question.encode(), timeout + _GRACE)
                 if line is None:
                     return unknown(f"killed after {timeout:g} s")
                 if not line:
@@ -225,9 +227,9 @@ class SolverPool:
             raise failures[0]
         return [{name: found[name] for name in SOLVERS} for found in answers]
 
-    def ask_z3(self, smt2: str, effort: float = 1.0) -> Answer:
-        """What Z3 alone says, with a share of the usual work: it has the models."""
-        return self.children["z3"][0].ask(smt2, self.timeout, effort)
+    def ask_z3(self, smt2: str, limit: float | None = None) -> Answer:
+        """What Z3 alone says, within ``limit`` seconds: it has the models."""
+        return self.children["z3"][0].ask(smt2, self.timeout if limit is None else limit)
 
     def _ask(self, solver: str, smt2: str) -> Answer:
         """One solver's answer: its ways are tried in turn until one decides, first for a moment each, since a way
@@ -269,15 +271,16 @@ def nice_model(query: Query, pool: SolverPool) -> dict[sp.Basic, sp.Expr] | None
     encoded = encode(query)
     # Letters that an equation gives follow from the others; integers are easy once the rest is fixed.
     given = {f.lhs for f in query.facts if isinstance(f, sp.Eq)}
-    letters = sorted(
-        encoded.atoms.values(), key=lambda a: (not a.is_Symbol, a in given, bool(a.is_integer), str(a))
-    )
+    letters = sorted(encoded.atoms.values(), key=lambda a: (not a.is_Symbol, a in given, bool(a.is_integer), str(a)))
     fixed: list[sp.Basic] = []
     found = pool.ask_z3(encoded.text)
     if found.outcome != "sat":
         return None
+    deadline = time.monotonic() + _TRIALS
     for letter in letters:
         for candidate in _candidates(letter, _value_in(found, encoded, letter)):
+            if time.monotonic() > deadline:
+                break
             trial = pool.ask_z3(
                 encode(Query(query.name, (*query.facts, *fixed, _is(letter, candidate)), query.goal)).text, _TRIAL
             )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from harness.cli import main
 
 FALSE_CLAIM = '''
 from theorems.language import BoundedVariance, Source, StuckGradientNorm, Theorem, Upper, c, sigma
@@ -41,9 +46,30 @@ BROKEN = {
 }
 
 
-def clipbounds(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, as a user runs it."""
-    return subprocess.run(
+@dataclass
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def clipbounds(*arguments: str | Path, cwd: Path) -> Done:
+    """The command as a user runs it, but in this process, which has paid for its imports."""
+    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
+    os.chdir(cwd)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main([str(a) for a in arguments])
+    finally:
+        os.chdir(before)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def in_a_process(*arguments: str | Path, cwd: Path) -> Done:
+    """The command in a process of its own."""
+    done = subprocess.run(
         [sys.executable, "-m", "harness.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
@@ -51,9 +77,10 @@ def clipbounds(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
+def one_line(done: Done) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1, done.stderr
@@ -69,7 +96,7 @@ def claim(tmp_path: Path) -> Path:
 
 
 def test_a_false_claim_outside_the_repository(claim: Path, tmp_path: Path) -> None:
-    done = clipbounds("run", claim, "--budget", "60000steps", "--out", "report", "--json", cwd=tmp_path)
+    done = in_a_process("run", claim, "--budget", "60000steps", "--out", "report", "--json", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     (entry,) = json.loads(done.stdout)
     assert set(entry) >= {"name", "expect", "verdict", "as_expected", "check", "fuzz"}
@@ -88,7 +115,7 @@ def test_a_false_claim_outside_the_repository(claim: Path, tmp_path: Path) -> No
     assert len(finding["problem"]["noise"]["atoms"]) == 2
     assert len(json.dumps(finding["problem"]["noise"]["atoms"])) < 80
 
-    again = clipbounds("replay", file, cwd=tmp_path)
+    again = in_a_process("replay", file, cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "REPRODUCED" in again.stdout
     script = subprocess.run(
@@ -196,6 +223,6 @@ def test_no_gpu_is_one_line(tmp_path: Path) -> None:
 
 def test_an_interrupted_report_leaves_nothing(claim: Path, tmp_path: Path) -> None:
     claim.write_text(FALSE_CLAIM + "\nimport signal, os\nos.kill(os.getpid(), signal.SIGINT)\n")
-    done = clipbounds("run", claim, "--out", "report", cwd=tmp_path)
+    done = in_a_process("run", claim, "--out", "report", cwd=tmp_path)
     assert done.returncode == 130
     assert [p.name for p in tmp_path.iterdir()] == ["my_claim.py"]
