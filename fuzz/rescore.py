@@ -105,4 +105,3 @@ def _one_step(reading: Reading, problem: Problem, letters: Letters, objectives: 
         return np.asarray(change - 4 * objectives.rounding)
     assert quantity == NextGradientNorm
     return next_gradient_norm(objectives, letters["eta"], c, probabilities, atoms)
-

@@ -81,9 +81,7 @@ def attack(
         ledger: of the campaign.
         progress: told the state of the search.
     """
-    found = search(
-        theorem, _part(budget, _SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress)
-    )
+    found = search(theorem, _part(budget, _SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress))
     extra = 0
     warning = ""
     for candidate in found.candidates[:_TRIED]:
@@ -92,7 +90,9 @@ def attack(
         for problem, choices in _forms(theorem, candidate, budget):
             if progress is not None:
                 progress.detail("confirming on fresh numbers")
-            confirmation = confirm(theorem, problem, ledger=ledger, seed=seed, choices=choices, max_steps=_allowed(budget))
+            confirmation = confirm(
+                theorem, problem, ledger=ledger, seed=seed, choices=choices, max_steps=_allowed(budget)
+            )
             extra += confirmation.steps
             if confirmation.status is Status.DISAGREEMENT:
                 warning = confirmation.reason

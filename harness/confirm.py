@@ -130,9 +130,7 @@ def confirm(
     return _on_fresh_seeds(theorem, found, ledger, seed, max_steps)
 
 
-def completed(
-    theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.Expr]
-) -> Mapping[Parameter, sp.Expr]:
+def completed(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.Expr]) -> Mapping[Parameter, sp.Expr]:
     """The choices, with a short rational L0 for a quartic, whose least one is a root of a cubic: the search's own
     number, rounded up. Whether it is large enough is for the certificate to say."""
     smoothness = theorem.smoothness
@@ -165,9 +163,7 @@ def _admits_exact_check(theorem: Theorem, problem: Problem) -> bool:
     return problem.steps * math.log(max(count, 1)) <= math.log(_HISTORIES)
 
 
-def certificates(
-    theorem: Theorem, problem: Problem, values: Mapping[Parameter, sp.Expr]
-) -> tuple[Certificate, ...]:
+def certificates(theorem: Theorem, problem: Problem, values: Mapping[Parameter, sp.Expr]) -> tuple[Certificate, ...]:
     """One certificate for each assumption of the theorem, at exact values.
 
     Raises:
@@ -238,7 +234,9 @@ def _engines_at(
             allowance = 1e-3 * max(abs(low), abs(high))
         slack = max(allowance, _RELATIVE * max(abs(low), abs(high)))
         for backend in ("cpu", "torch"):
-            statistics = run(Batch.of([instance_of(problem)]), 1, backend=backend, checkpoints=_all_steps(problem, quantity))
+            statistics = run(
+                Batch.of([instance_of(problem)]), 1, backend=backend, checkpoints=_all_steps(problem, quantity)
+            )
             seen.append((backend, _value(statistics, quantity), _ENGINE_WORDS[backend]))
     records = tuple(
         EngineRecord(engine=name, measured=_finite(v), says=says, agrees=bool(low - slack <= v <= high + slack))
@@ -266,7 +264,9 @@ def _scale(problem: Problem, quantity: Quantity) -> float:
     if quantity.name != "StepChange":
         return c
     reach = max(abs(float(v)) for v in problem.start)
-    curvature = max(float(v) for numbers in problem.objective.coordinates for k, v in numbers.items() if k == "curvature")
+    curvature = max(
+        float(v) for numbers in problem.objective.coordinates for k, v in numbers.items() if k == "curvature"
+    )
     return curvature * reach**2 + c * reach
 
 
@@ -335,9 +335,14 @@ def _engines_together(
     shown = f"mean of {replicas} runs on the same random words"
     records = (
         EngineRecord(engine="cpu", measured=_finite(values[0]), says=f"{_ENGINE_WORDS['cpu']}, {shown}", agrees=agrees),
-        EngineRecord(engine="torch", measured=_finite(values[1]), says=f"{_ENGINE_WORDS['torch']}, {shown}", agrees=agrees),
         EngineRecord(
-            engine="cpu, float32", measured=_finite(values[2]), says="for the reader; no verdict rests on it", agrees=bool(near)
+            engine="torch", measured=_finite(values[1]), says=f"{_ENGINE_WORDS['torch']}, {shown}", agrees=agrees
+        ),
+        EngineRecord(
+            engine="cpu, float32",
+            measured=_finite(values[2]),
+            says="for the reader; no verdict rests on it",
+            agrees=bool(near),
         ),
     )
     if agrees:
@@ -354,7 +359,7 @@ def _engines_together(
 def score(theorem: Theorem, found: Confirmation, measured: float) -> float:
     """The score of a measured value at the confirmed letters."""
     reading = Reading(theorem)
-    known, _ = letters_of(reading, found.problem, {p: v for p, v in found.values.items()})
+    known, _ = letters_of(reading, found.problem, dict(found.values))
     known.update({str(p.name): np.array([float(v)]) for p, v in found.values.items()})
     return float(reading.score(known, np.array([measured]))[0])
 

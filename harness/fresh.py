@@ -1,4 +1,4 @@
-"""Statistical evidence for one preselected problem: fresh seeds, float64, until the e-value suffices or hope is gone."""
+"""Statistical evidence for one preselected problem: fresh seeds in float64, until the e-value suffices."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def draw(problem: Problem, quantity: Quantity, null: float, look: Look, seed: in
         mean, error = _describe(values)
         enough = evidence >= look.log10_threshold
         hopeless = done >= 4 * _FIRST and mean <= null
-        exhausted = done * problem.steps >= max_steps or done >= _MOST_REPLICAS or len(values) * values[0].size >= _CELLS
+        exhausted = (
+            done * problem.steps >= max_steps or done >= _MOST_REPLICAS or len(values) * values[0].size >= _CELLS
+        )
         if enough or hopeless or exhausted:
             lower = lower_confidence(values, look.log10_threshold)
             return FreshSample(done, mean, error, evidence, lower, done * problem.steps, 0)

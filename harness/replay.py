@@ -1,4 +1,4 @@
-"""A finding done again from its file alone: certificates, conditions, exact check or the same fresh seeds, and others."""
+"""A finding done again from its file alone: certificates, conditions, the exact check or seeds, old and new."""
 
 from __future__ import annotations
 

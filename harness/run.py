@@ -85,9 +85,7 @@ class RunResult:
         )
 
 
-def check_all(
-    theorems: Sequence[Theorem], progress: Progress, ledger: ErrorLedger | None = None
-) -> list[CheckResult]:
+def check_all(theorems: Sequence[Theorem], progress: Progress, ledger: ErrorLedger | None = None) -> list[CheckResult]:
     """Proof only; ``ledger`` counts the runs of witnesses."""
     from theorems.catalogue import load_catalogue
 

@@ -30,32 +30,42 @@ def suspect(theorem: Theorem, seen: Confirmation) -> tuple[str, str]:
     if seen.claimed <= 0:
         return (
             "assumption",
-            "The claim promises progress at every admitted point; at this one there is none. A condition that excludes "
-            f"the instance, such as a smaller step size, is missing.{recalled}",
+            (
+                "The claim promises progress at every admitted point; at this one there is none. A condition that excludes "
+                f"the instance, such as a smaller step size, is missing.{recalled}"
+            ),
         )
     ratio = seen.measured / seen.claimed
     if theorem.claim.universal.rel_op == "<=" and 1 < ratio <= _MODEST:
         return (
             "constant",
-            f"At this instance the claim would hold with its right side multiplied by {_round_up(ratio)}; the form of "
-            f"the bound may be right.{recalled}",
+            (
+                f"At this instance the claim would hold with its right side multiplied by {_round_up(ratio)}; the form of "
+                f"the bound may be right.{recalled}"
+            ),
         )
     if theorem.claim.universal.rel_op == ">=" and seen.measured > 0:
         return (
             "constant",
-            f"At this instance the claim would hold with {seen.measured:.4g} in place of {seen.claimed:.4g}; the form "
-            f"of the bound may be right.{recalled}",
+            (
+                f"At this instance the claim would hold with {seen.measured:.4g} in place of {seen.claimed:.4g}; the form "
+                f"of the bound may be right.{recalled}"
+            ),
         )
     if theorem.claim.universal.rel_op == ">=" and not (theorem.has(Symmetric) or theorem.has(ExactGradients)):
         return (
             "assumption",
-            "The expected progress is not even positive here. Bounded variance alone allows that; symmetric noise "
-            f"would not.{recalled}",
+            (
+                "The expected progress is not even positive here. Bounded variance alone allows that; symmetric noise "
+                f"would not.{recalled}"
+            ),
         )
     return (
         "theorem",
-        f"The measured value is {ratio:.3g} times the claimed bound: no modest constant repairs it, so a term is "
-        f"missing or has the wrong form.{recalled}",
+        (
+            f"The measured value is {ratio:.3g} times the claimed bound: no modest constant repairs it, so a term is "
+            f"missing or has the wrong form.{recalled}"
+        ),
     )
 
 

@@ -29,9 +29,10 @@ NUMBERS = {
     "sigma": Rational(2, 3),
 }
 REPLICAS = 6
+SEVENTH = Rational(1, 7)
 
 
-def problem(objective: str, noise: str, *, dimension: int = 1, steps: int = 60, eta: sp.Expr = Rational(1, 7)) -> Problem:
+def problem(objective: str, noise: str, *, dimension: int = 1, steps: int = 60, eta: sp.Expr = SEVENTH) -> Problem:
     def family(name: str, entry: object) -> Family:
         numbers = {p.name: NUMBERS[p.name] for p in entry.parameters}  # type: ignore[attr-defined]
         return Family(name, (numbers,) * dimension)
@@ -75,7 +76,12 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
                 noisy = [g + z * (g / size if size else int(j == 0)) for j, g in enumerate(slope)]
             else:
                 noisy = [
-                    g + (sample(*[uniform(w[r]) for w in draws[j]], *[None] * (2 - noise.words), None, None) if draws else 0)
+                    g
+                    + (
+                        sample(*[uniform(w[r]) for w in draws[j]], *[None] * (2 - noise.words), None, None)
+                        if draws
+                        else 0
+                    )
                     for j, g in enumerate(slope)
                 ]
             length = mpmath.sqrt(sum(g * g for g in noisy))
@@ -134,7 +140,10 @@ def test_errors_that_may_grow_have_no_allowance() -> None:
 def test_what_no_engine_runs_has_no_allowance() -> None:
     one = problem("quadratic", "none")
     law = FiniteLaw(((sp.Integer(1), (sp.Integer(0),)),))
-    assert rounding_allowance(Problem(one.objective, law, one.start, one.step_size, one.clipping_threshold, 3), FinalGap) is None
+    assert (
+        rounding_allowance(Problem(one.objective, law, one.start, one.step_size, one.clipping_threshold, 3), FinalGap)
+        is None
+    )
     assert rounding_allowance(one, Drift) is None
     unclipped = Problem(one.objective, one.noise, one.start, one.step_size, sp.oo, 3)
     assert rounding_allowance(unclipped, FinalGap) is None

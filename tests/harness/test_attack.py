@@ -1,4 +1,4 @@
-"""Search, minimiser and confirmation together: planted faults fall, true statements never do, and answers have a size."""
+"""Search, minimiser and confirmation together: planted faults fall, true statements do not, answers have a size."""
 
 from __future__ import annotations
 
@@ -127,7 +127,9 @@ def test_no_true_statement_is_refuted(seed: int) -> None:
     """
     ledger = ErrorLedger()
     for theorem in TRUE:
-        result = attacked(theorem, 100_000 if theorem.claim.quantity.scope is Scope.ONE_STEP else 6_000_000, seed, ledger)
+        result = attacked(
+            theorem, 100_000 if theorem.claim.quantity.scope is Scope.ONE_STEP else 6_000_000, seed, ledger
+        )
         assert result.verdict is not SearchVerdict.REFUTED, (theorem.name, result.problem)
         assert not result.warning
         assert result.score is None or math.isfinite(result.score)

@@ -15,7 +15,7 @@ import pytest
 
 from harness.cli import main
 
-FALSE_CLAIM = '''
+FALSE_CLAIM = """
 from theorems.language import BoundedVariance, Source, StuckGradientNorm, Theorem, Upper, c, sigma
 
 bias = Theorem(
@@ -26,7 +26,7 @@ bias = Theorem(
     when=[sigma <= 2 * c],
     claim=Upper(StuckGradientNorm, sigma**2 / (5 * c)),
 )
-'''
+"""
 TRUE_CLAIM = FALSE_CLAIM.replace("/ (5 * c)", "/ (3 * c)")
 BROKEN = {
     "a syntax error": ("x = = 1", "syntax error"),
@@ -164,7 +164,9 @@ def test_fuzz_in_json(tmp_path: Path) -> None:
 
 def test_verdicts_do_not_depend_on_the_run(tmp_path: Path) -> None:
     first, second = (
-        json.loads(clipbounds("fuzz", "planted_d1_quarter", "--budget", "300000steps", "--json", cwd=tmp_path).stdout)[0]
+        json.loads(clipbounds("fuzz", "planted_d1_quarter", "--budget", "300000steps", "--json", cwd=tmp_path).stdout)[
+            0
+        ]
         for _ in range(2)
     )
     for entry in (first, second):

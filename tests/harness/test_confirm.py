@@ -79,7 +79,7 @@ def statement(claim: Any, given: Any = None, when: Any = ()) -> Theorem:
     return Theorem(name="a-claim", source=Source("tests", "1"), given=given, when=when, claim=claim)
 
 
-# -- refuted --------------------------------------------------------------------------------------------------------
+# -- refuted ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_stuck_point_is_refuted_exactly() -> None:
@@ -122,7 +122,7 @@ def test_the_least_over_time_is_refuted_on_fresh_seeds() -> None:
     assert found.status is Status.REFUTED, found.reason
 
 
-# -- not refuted --------------------------------------------------------------------------------------------------------
+# -- not refuted -----------------------------------------------------------------------------------------------------
 
 
 def test_equality_is_no_violation() -> None:
@@ -195,7 +195,7 @@ def test_runs_that_overflow_are_invalid() -> None:
     assert found.status is not Status.REFUTED
 
 
-# -- planted faults of our own -------------------------------------------------------------------------------------------
+# -- planted faults of our own ---------------------------------------------------------------------------------------
 
 
 def test_an_engine_with_a_bug_refutes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,11 @@ def test_an_engine_with_a_bug_refutes_nothing(monkeypatch: pytest.MonkeyPatch) -
     found = judged(trajectory_theorem(), trajectory_problem(), {sigma: ONE, L0: ONE, L1: sp.Integer(0)})
     assert found.status is Status.DISAGREEMENT
     assert "wrong" in found.reason
-    exact = judged(CATALOGUE["planted_d1_quarter"], quadratic(step_size=ONE, clipping_threshold=sp.Integer(9)), {L0: ONE, L1: sp.Integer(0)})
+    exact = judged(
+        CATALOGUE["planted_d1_quarter"],
+        quadratic(step_size=ONE, clipping_threshold=sp.Integer(9)),
+        {L0: ONE, L1: sp.Integer(0)},
+    )
     assert exact.status is Status.DISAGREEMENT
 
 
@@ -237,7 +241,7 @@ def test_fresh_numbers_are_not_those_of_the_search() -> None:
     assert len(keys) == 100
 
 
-# -- lower claims and drift ---------------------------------------------------------------------------------------------
+# -- lower claims and drift ------------------------------------------------------------------------------------------
 
 
 def test_a_lower_claim_is_achieved_exactly_or_not() -> None:
@@ -260,16 +264,14 @@ def test_drift_falls_from_above() -> None:
 
 def test_two_dimensions_and_square_roots() -> None:
     law = FiniteLaw(((Rational(1, 2), (ONE, ONE)), (Rational(1, 2), (-ONE, -ONE))))
-    problem = quadratic(
-        objective=Family("quadratic", ({"curvature": ONE},) * 2), noise=law, start=(ONE, sp.Integer(0))
-    )
+    problem = quadratic(objective=Family("quadratic", ({"curvature": ONE},) * 2), noise=law, start=(ONE, sp.Integer(0)))
     theorem = statement(Floor(Drift, c), [BoundedVariance(sigma)])
     found = judged(theorem, problem, {sigma: sp.sqrt(2)})
     assert found.status is Status.REFUTED
     assert found.measured == pytest.approx(0.5 * 2 / np.sqrt(5))
 
 
-# -- findings and replay -------------------------------------------------------------------------------------------------
+# -- findings and replay ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("noisy", [False, True])
