@@ -831,6 +831,7 @@ def test_wide_balls_are_clipped_soundly() -> None:
                 length = float(np.hypot(*point))
                 assert norm.overlaps(arb(length, 1e-15))
                 for entry, ball in zip(point / max(1.0, length), clipped, strict=True):
+                    assert ball.is_finite()
                     assert ball.overlaps(arb(float(entry), 1e-15))
 
 
