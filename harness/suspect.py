@@ -34,14 +34,14 @@ def _maximised(theorem: Theorem, seen: Confirmation) -> tuple[str, str]:
     claimed, measured = seen.claimed, seen.measured
     if theorem.claim.quantity == StepChange and claimed <= 0:
         text = (
-            f"The claim promises a change of at most {claimed:.4g}; here it is {measured:.4g}. A condition that excludes "
-            "this instance, such as a smaller step size, may be missing."
+            f"The claim promises a change of at most {claimed:.4g}; here it is {measured:.4g}. A condition that "
+            "excludes this instance, such as a smaller step size, may be missing."
         )
         return "assumption", text
     if claimed > 0 and measured / claimed <= _MODEST:
         text = (
-            f"At this instance the claim would hold with its right side multiplied by {measured / claimed * 1.0005:.4g};"
-            " the form of the bound may be right."
+            f"At this instance the claim would hold with its right side multiplied by {measured / claimed * 1.0005:.4g}"
+            "; the form of the bound may be right."
         )
         return "constant", text
     size = f"{measured / claimed:.3g} times the claimed bound" if claimed > 0 else "positive, the claimed bound is not"
@@ -56,12 +56,12 @@ def _minimised(theorem: Theorem, seen: Confirmation) -> tuple[str, str]:
     symmetric = theorem.has(Symmetric) or theorem.has(ExactGradients)
     if claimed >= 0 >= measured and not symmetric:
         text = (
-            "The expected progress is not even positive here. Bounded variance alone allows that; symmetric noise would "
-            "not. Either the bias term is too small, or an assumption is missing."
+            "The expected progress is not even positive here. Bounded variance alone allows that; symmetric noise "
+            "would not. Either the bias term is too small, or an assumption is missing."
         )
         return "constant" if claimed == 0 or measured == 0 else "assumption", text
     text = (
-        f"At this instance the claim would hold with {measured:.4g} in place of {claimed:.4g}; the form of the bound may "
-        "be right."
+        f"At this instance the claim would hold with {measured:.4g} in place of {claimed:.4g}; the form of the bound "
+        "may be right."
     )
     return "constant", text
