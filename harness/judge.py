@@ -37,16 +37,24 @@ def judge(theorem: Theorem, check: CheckResult | None, fuzz: FuzzResult | None) 
     """The word on a statement from proof, search, or both."""
     algebra = Verdict.of(check.verdict) if check is not None else Verdict.NO_PROOF
     searched_down = fuzz is not None and fuzz.verdict is SearchVerdict.REFUTED
-    verdict = Verdict.REFUTED if searched_down and algebra not in _DECIDED_BY_ALGEBRA else algebra
-    word, remark = verdict.value, check.reason if check is not None else ""
-    if verdict is Verdict.BROKEN_PROOF and check is not None:
-        word = f"broken_proof({broken_step(check)})"
-    if searched_down and algebra in PROVED:
+    remark = check.reason if check is not None else ""
+    if algebra in _DECIDED_BY_ALGEBRA:
+        verdict = algebra
+    elif searched_down and algebra in PROVED:
+        # A wrong "refuted" is the worst word there is, and so is a wrong "proved": neither is said.
+        verdict = Verdict.UNKNOWN
         remark = (
             "Contradiction: the statement is proved, and search refutes it. One of prover, certificate, engine or "
             "encoding is wrong; trust neither until this is resolved."
         )
-    elif verdict is Verdict.REFUTED and fuzz is not None:
+    elif fuzz is not None and fuzz.warning:
+        verdict, remark = Verdict.UNKNOWN, f"Engines and exact checks contradict each other: {fuzz.warning}"
+    else:
+        verdict = Verdict.REFUTED if searched_down else algebra
+    word = verdict.value
+    if verdict is Verdict.BROKEN_PROOF and check is not None:
+        word = f"broken_proof({broken_step(check)})"
+    if verdict is Verdict.REFUTED and fuzz is not None:
         remark = "The conclusion fails at the instance shown."
     elif verdict is Verdict.NO_PROOF and fuzz is not None:
         remark = (
