@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from harness.prove.check import ObligationResult, _Checker
 
 
+# Seconds for a solver to find a contradiction; each statement meets many, and most contradict none.
+_LIMIT = 2.0
+
+
 @dataclass(frozen=True)
 class Contradiction:
     """A contradiction: the obligation that reports it, and the confirmation of the problem that shows it."""
@@ -122,7 +126,7 @@ def _bound_beats(theorem: Theorem, other: Theorem, checker: _Checker) -> Contrad
 def _model(query: Query, checker: _Checker) -> dict[sp.Symbol, sp.Expr] | None:
     # The model is verified exactly, so that one solver's word is enough to begin with.
     try:
-        return nice_model(query, checker.pool)
+        return nice_model(query, checker.pool, _LIMIT)
     except EncodeError:
         return None
 

@@ -263,17 +263,18 @@ def combine(answers: Mapping[str, Answer]) -> str:
     return "sat" if "sat" in said else "unknown"
 
 
-def nice_model(query: Query, pool: SolverPool) -> dict[sp.Basic, sp.Expr] | None:
+def nice_model(query: Query, pool: SolverPool, limit: float | None = None) -> dict[sp.Basic, sp.Expr] | None:
     """A countermodel of a query (or a model of its facts) in simple numbers, verified exactly; ``None`` if none is.
 
     Letters are moved one by one to small rationals while the query stays satisfiable; integers must be integers.
+    ``limit``: seconds in which a solver must find the first one.
     """
     encoded = encode(query)
     # Letters that an equation gives follow from the others; integers are easy once the rest is fixed.
     given = {f.lhs for f in query.facts if isinstance(f, sp.Eq)}
     letters = sorted(encoded.atoms.values(), key=lambda a: (not a.is_Symbol, a in given, bool(a.is_integer), str(a)))
     fixed: list[sp.Basic] = []
-    found = pool.ask_z3(encoded.text)
+    found = pool.ask_z3(encoded.text, limit)
     if found.outcome != "sat":
         return None
     deadline = time.monotonic() + _TRIALS

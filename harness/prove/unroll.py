@@ -172,7 +172,7 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         return fail("it claims only that some problem exists")
     ours = [_opened(theorem, assumption) for assumption in theorem.given]
     for assumption in cited.given:
-        wanted = _opened(cited, assumption).substitute(pairs)
+        wanted = _opened(theorem, _opened(cited, assumption).substitute(pairs))
         implied = implication(ours, wanted)
         if implied is None:
             return fail(f"its assumption {wanted} is not given here")
