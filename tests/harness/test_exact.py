@@ -21,12 +21,12 @@ from fuzz.engine import Batch, Instance, reference, run
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.rescore import deviation_of
 from fuzz.strategies import problems
-from harness import exact_sgd
-from harness.comparison import Enclosure, resolve
-from harness.enclosure import Balls
 from harness.exact import ExactVerdict, NotExact, compare, decide, enclose, enclose_rational, holds, letters, measure
+from harness.exact import sgd as exact_sgd
+from harness.exact.comparison import Enclosure, resolve
+from harness.exact.enclosure import Balls
+from harness.exact.surds import NotSurd, Surd
 from harness.report.hand_check import hand_check
-from harness.surds import NotSurd, Surd
 from theorems.catalogue import load_catalogue
 from theorems.language import (
     F0,

@@ -19,7 +19,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 from sympy.polys.rootoftools import ComplexRootOf
 
-from harness.surds import NotSurd, Surd, Undefined
+from harness.exact.surds import NotSurd, Surd, Undefined
 
 # A ball or a surd, as the arithmetic at hand has it.
 Number: TypeAlias = Any
@@ -104,7 +104,7 @@ class Arithmetic(ABC):
 
 
 class Surds(Arithmetic):
-    """Exact sums of square roots; raises :class:`harness.surds.NotSurd` where a result is none."""
+    """Exact sums of square roots; raises :class:`harness.exact.surds.NotSurd` where a result is none."""
 
     method = "exact arithmetic"
 

@@ -10,9 +10,9 @@ import sympy as sp
 from flint import arb
 from sympy.polys.polyerrors import NotAlgebraic
 
-from harness.enclosure import Balls, NotExact, enclose, evaluate, precision, surd, truth
+from harness.exact.enclosure import Balls, NotExact, enclose, evaluate, precision, surd, truth
+from harness.exact.surds import NotSurd, Surd
 from harness.prove import exact as algebraic
-from harness.surds import NotSurd, Surd
 
 PRECISIONS = (64, 128, 256, 512, 1024, 2048, 4096)
 _SHOWN_BITS = 256

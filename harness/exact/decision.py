@@ -13,29 +13,16 @@ import sympy as sp
 from flint import arb
 
 from fuzz.problem import FiniteLaw, Problem
-from harness.comparison import Enclosure, compare, enclose_rational, holds, resolve
-from harness.enclosure import Arithmetic, Balls, NotExact, Number, Surds, enclose, precision, surd
-from harness.exact_sgd import ClippedSGD, Vector, Watch, check_problem, inside, one_step, whole_run
-from harness.surds import NotSurd, Undefined
+from harness.exact.comparison import Enclosure, compare, enclose_rational, resolve
+from harness.exact.enclosure import Arithmetic, Balls, NotExact, Number, Surds, enclose, precision, surd
+from harness.exact.sgd import ClippedSGD, Vector, Watch, check_problem, inside, one_step, whole_run
+from harness.exact.surds import NotSurd, Undefined
 from theorems.language import parameters as standard
 from theorems.language.assumptions import GS, HS, PL, BoundedVariance
 from theorems.language.functions import NOISES, OBJECTIVES, x
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Adversary, Quantity, Scope
 from theorems.language.theorem import Theorem
-
-__all__ = [
-    "Enclosure",
-    "ExactVerdict",
-    "NotExact",
-    "compare",
-    "decide",
-    "enclose",
-    "enclose_rational",
-    "holds",
-    "letters",
-    "measure",
-]
 
 _FIRST_BITS = 128
 _MOST_BITS_ONE_STEP = 8192

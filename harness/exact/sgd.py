@@ -13,8 +13,8 @@ from operator import add, mul
 import sympy as sp
 
 from fuzz.problem import Family, FiniteLaw, Problem
-from harness.comparison import compare, holds
-from harness.enclosure import Arithmetic, NotExact, Number, compiled, evaluate
+from harness.exact.comparison import compare, holds
+from harness.exact.enclosure import Arithmetic, NotExact, Number, compiled, evaluate
 from theorems.language.functions import NOISES, OBJECTIVES, Noise, Objective, x
 from theorems.language.parameters import Domain, c, m
 from theorems.language.quantities import (
