@@ -11,6 +11,7 @@ from harness.report.hand_check import hand_check
 from harness.report.records import RunRecord
 from theorems.language.quantities import QUANTITIES
 
+_FORMULA = re.compile(r"[A-Za-z0-9\\_^{}()\[\],.:;=+*/' -]*")
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
 
 
@@ -78,7 +79,7 @@ def finding_markdown(finding: Finding) -> str:
         head = ("probability", "noise", "gradient + noise", "clipped", "probability × part along the gradient")
         lines += ["", "## Check it by hand", "", *table(head, rows), "", escape(words.hand_check(finding, check))]
     lines += ["", "## Why each assumption holds", ""]
-    lines += [f"- {escape(c.assumption)}: {escape(c.says)}" for c in finding.certificates]
+    lines += [f"- {escape(c.assumption)}: {prose(c.says)}" for c in finding.certificates]
     claimed = words.exact_or_decimal(finding.claimed_exact, finding.claimed)
     observed = words.exact_or_decimal(finding.measured_exact, finding.measured)
     lines += ["", "## Claimed against observed", ""]
@@ -113,6 +114,14 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
         f"|{'---|' * len(head)}",
         *(f"| {' | '.join(escape(cell) for cell in row)} |" for row in rows),
     ]
+
+
+def prose(text: str) -> str:
+    """Text in which formulas stand between dollars: they stay as they are if nothing but a formula is in them."""
+    parts = " ".join(text.split()).split("$")
+    if len(parts) % 2 == 0 or not all(_FORMULA.fullmatch(part) for part in parts[1::2]):
+        return escape(text)
+    return "$".join(part if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def escape(text: str) -> str:

@@ -18,7 +18,7 @@ from harness.report.figures import trajectory_pictures
 from harness.report.folder import ReportFolder, rebuild
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import hand_check
-from harness.report.markdown import finding_markdown
+from harness.report.markdown import escape, finding_markdown, prose
 from harness.report.pages import finding_page, index_page, theorem_page
 from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
 from harness.report.standalone import MOST_LINES, standalone_script
@@ -127,6 +127,12 @@ def test_words_of_a_theorem_file_stay_words() -> None:
         assert "alert(1)" in page
         assert "<script" not in page.lower()
     assert "<script" not in finding_markdown(finding)
+
+
+def test_formulas_of_our_own_stay_formulas_in_markdown() -> None:
+    assert prose(r"so $\max_i L_i\le L_0$ | done") == r"so $\max_i L_i\le L_0$ \| done"
+    for text in ("5 $ a", "$<script>$", "$`x`$", "$[a](http://b)!$"):
+        assert prose(text) == escape(text)
 
 
 def test_words_of_a_theorem_file_do_not_run_in_the_script(tmp_path: Path) -> None:

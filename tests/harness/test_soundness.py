@@ -92,7 +92,7 @@ def statement(**change: object) -> Theorem:
 
 def average_read_at_one_point() -> Theorem:
     """D1 without c/4: the case m <= c holds at the point at hand, and the average is over all points."""
-    decrease, bound = m * Min(m, c), Max(sqrt(Q), Q / c)
+    decrease, rate, bound = m * Min(m, c), (1 - theta / 2) * eta, Max(sqrt(Q), Q / c)
     return statement(
         given=[GS(L0, L1), ExactGradients()],
         where=definitions,
@@ -100,8 +100,8 @@ def average_read_at_one_point() -> Theorem:
         claim=Upper(AverageGradientNorm, bound),
         proof=[
             Cite("descent", descent, from_=["theta"]),
-            Step("step", gives=StepChange <= -(1 - theta / 2) * eta * decrease, from_=["descent", "theta"]),
-            Step("sum", by=Telescope(decrease, (1 - theta / 2) * eta), from_=["step"]),
+            Step("step", gives=StepChange <= -rate * decrease, from_=["descent", "theta"]),
+            Step("sum", by=Telescope(decrease, rate), from_=["step"]),
             Step("budget", gives=Average(decrease) <= Q, from_=["sum", "Q", "theta"]),
             Step("square", by=Jensen(m**2, 2 * m)),
             Step("line", by=Jensen(c * m, c)),
@@ -204,7 +204,7 @@ def assumption_under_another_meaning() -> Theorem:
     )
 
 
-def mean_of_another_theorem_of_the_name() -> Theorem:
+def another_theorem_of_the_name() -> Theorem:
     """The report would say that S2 is cited."""
     return statement(
         claim=Upper(G, sigma),
@@ -215,23 +215,25 @@ def mean_of_another_theorem_of_the_name() -> Theorem:
     )
 
 
+# Each argument, and where it breaks.
 PROOFS = [
-    average_read_at_one_point,
-    instance_of_the_threshold,
-    hypothesis_against_a_domain,
-    quotient_by_zero,
-    instance_of_a_quotient,
-    letter_that_writes_queries,
-    variance_of_either_sign,
-    assumption_under_another_meaning,
-    mean_of_another_theorem_of_the_name,
+    (average_read_at_one_point, "solve: m <= c"),
+    (instance_of_the_threshold, "c is not a letter that the proof introduced"),
+    (hypothesis_against_a_domain, "definition of k"),
+    (quotient_by_zero, "zero: is defined"),
+    (instance_of_a_quotient, "any: is defined"),
+    (letter_that_writes_queries, "claim: "),
+    (variance_of_either_sign, "BoundedVariance(sigma) holds"),
+    (assumption_under_another_meaning, "BoundedVariance(tau) holds"),
+    (another_theorem_of_the_name, "two statements are named S2"),
 ]
 
 
-@pytest.mark.parametrize("make", PROOFS, ids=lambda make: make.__name__)
-def test_a_false_argument_breaks(make: Callable[[], Theorem], pool: SolverPool) -> None:
+@pytest.mark.parametrize(("make", "reason"), PROOFS, ids=[make.__name__ for make, _ in PROOFS])
+def test_a_false_argument_breaks(make: Callable[[], Theorem], reason: str, pool: SolverPool) -> None:
     result = one(make(), pool)
     assert result.verdict == "broken_proof", result.reason
+    assert reason in result.reason
 
 
 def test_what_the_faults_are_planted_in_is_sound(pool: SolverPool) -> None:

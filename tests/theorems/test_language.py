@@ -14,6 +14,7 @@ from theorems.language import (
     AverageGradientNorm,
     BoundedVariance,
     Case,
+    Cite,
     Domain,
     Drift,
     ExactGradients,
@@ -21,18 +22,25 @@ from theorems.language import (
     Parameter,
     Rational,
     Source,
+    SpecialCase,
     Split,
     StatementError,
     Step,
     StuckGradientNorm,
     Theorem,
     Upper,
+    Witness,
     c,
     m,
+    sample_p,
+    sample_rho,
     sigma,
 )
+from theorems.language.quantities import Adversary, Average, Quantity
+from theorems.language.rules import Licence, Rule, tangent_point
 from theorems.language.units import ONE, UnitError, check_condition, scaled, unit_of
-from theorems.language.walk import evaluate, parse_exact, show_exact
+from theorems.language.walk import definedness, evaluate, parse_exact, show_exact
+from theorems.sharp.s2_bias import exact_bias
 
 GOOD = {
     "name": "mine",
@@ -48,6 +56,32 @@ def test_a_good_statement_is_accepted_and_knows_its_parameters() -> None:
     assert [p.name for p in theorem.parameters] == ["c", "sigma"]
     assert Path(theorem.defined[0]).name == "test_language.py"
     assert theorem.claim.relation == sp.Le(StuckGradientNorm, sigma**2 / (5 * c))
+
+
+class Jensen(Rule):
+    """A rule that gives what it is asked, under the name of another."""
+
+    def licence(self, theorem: Theorem, facts: object) -> Licence:
+        return Licence(StuckGradientNorm <= 0)
+
+
+class MyVariance(BoundedVariance):
+    """An assumption that looks like another."""
+
+
+class MyUpper(Upper):
+    """A claim whose relation could be another."""
+
+
+def _turned() -> Quantity:
+    """A copy of a quantity, with the other direction."""
+    g = StuckGradientNorm
+    return Quantity(g.name, g.unit, g.scope, Adversary.MINIMISES, g.definition, g.origin, True)
+
+
+def _by_average() -> sp.Expr:
+    mean = Average(sp.Piecewise((m, m <= c), (c, True)))
+    return sp.Piecewise((sigma, mean <= c), (c, True))
 
 
 MALFORMED = {
@@ -76,6 +110,31 @@ MALFORMED = {
     "smt step that gives nothing": ({"proof": [Step("a")]}, "proof"),
     "float in a split": ({"proof": [Split("a", gives=sigma >= 0.5 * c, cases=[Case(sigma >= c)])]}, "proof"),
     "abbreviation without a unit": ({"where": {sp.Symbol("b"): sigma}}, "where"),
+    "abbreviation of the threshold": ({"where": {c: sigma}}, "where"),
+    "abbreviation of a sample's letter": ({"where": {sample_p: sigma}}, "where"),
+    "two abbreviations of one name": (
+        {"where": {Parameter("b", GRADIENT): sigma, Parameter("b", ONE): c / c}},
+        "where",
+    ),
+    "condition on a sample": ({"when": [sample_rho <= c]}, "when"),
+    "condition on the tangent point": ({"when": [tangent_point <= c]}, "when"),
+    "bound with an average": ({"claim": Upper(StuckGradientNorm, Average(sigma))}, "claim"),
+    "an assumption at one point": ({"given": [BoundedVariance(m)]}, "given"),
+    "an assumption of one's own": ({"given": [MyVariance(sigma)]}, "given"),
+    "a claim of one's own": ({"claim": MyUpper(StuckGradientNorm, sigma)}, "claim"),
+    "a quantity turned round": ({"claim": Upper(_turned(), sigma)}, "claim"),
+    "a rule of one's own": ({"proof": [Step("a", gives=StuckGradientNorm <= 0, by=Jensen())]}, "proof"),
+    "no justification": ({"proof": [Step("a", gives=sigma >= c, by=None)]}, "proof"),
+    "a branch by an average": ({"proof": [Step("a", gives=StuckGradientNorm <= _by_average())]}, "proof"),
+    "a case that is no condition": ({"proof": [Split("a", gives=sigma >= c, cases=[Case(True)])]}, "proof"),
+    "a float in a case": ({"proof": [Split("a", gives=sigma >= c, cases=[Case(sigma >= 0.5 * c)])]}, "proof"),
+    "a citation of nothing": ({"proof": [Cite("a", "S2")]}, "proof"),
+    "a float in a citation": ({"proof": [Cite("a", exact_bias, {sigma: 0.5 * c})]}, "proof"),
+    "a float in a special case": (
+        {"special_cases": [SpecialCase("a", gives=StuckGradientNorm <= c, at={sigma: 0.5 * c})]},
+        "special_cases",
+    ),
+    "a float in a witness": ({"witness": [Witness("w", "quadratic", {}, when=(sigma >= 0.5 * c,))]}, "witness"),
 }
 
 
@@ -154,3 +213,14 @@ def test_evaluate_is_exact_and_refuses_what_is_left_over() -> None:
 def test_assumptions_substitute() -> None:
     assert BoundedVariance(sigma).substitute({sigma: 2 * sigma}) == BoundedVariance(2 * sigma)
     assert str(ExactGradients()) == "ExactGradients()"
+
+
+def test_where_a_formula_is_defined() -> None:
+    assert definedness(sigma / c + sp.sqrt(sigma)) == ()
+    assert definedness(c / sigma) == (sp.Ne(sigma, 0),)
+    assert definedness(sp.sqrt(sigma - c)) == (sp.Ge(sigma - c, 0),)
+    # Only where the branch is taken, or where the left side holds.
+    guarded = (sp.Implies(c <= sigma, sp.Ne(sigma, 0)),)
+    assert definedness(sp.Piecewise((c / sigma, c <= sigma), (0, True))) == guarded
+    assert definedness(sp.Implies(c <= sigma, c / sigma <= 1)) == guarded
+    assert definedness(sp.Piecewise((sigma, c <= sigma))) == (c <= sigma,)

@@ -19,11 +19,14 @@ from theorems.language import (
     AverageGradientNorm,
     BoundedVariance,
     ClipMoments,
+    Domain,
     Drift,
     ExactGradients,
     ExpectedQuadratic,
     Instance,
     Jensen,
+    L,
+    MonotoneMinimum,
     NoisyStep,
     Parameter,
     PointwiseClip,
@@ -39,6 +42,7 @@ from theorems.language import (
     c,
     eta,
     m,
+    rules,
     sample_w,
     sigma,
 )
@@ -134,15 +138,58 @@ def test_instance_only_for_letters_that_the_proof_introduced() -> None:
     given = Instance(T_LETTER, 2 * c).licence(NOISY, (fact,))
     assert given.gives == sp.Ge(Drift, -c)
     assert given.sides[0][1] == sp.true
-    for letter in (sigma, m, sample_w, HIDDEN, L0):
+    # T, c and L stand in no part of the statement, and yet every one of them means something.
+    for letter in (sigma, m, sample_w, tangent_point, HIDDEN, L0, L, c, T, eta, F0):
         with pytest.raises(RuleError, match="not a letter that the proof introduced"):
             Instance(letter, c).licence(NOISY, (fact,))
     with pytest.raises(RuleError, match="exactly one fact"):
         Instance(T_LETTER, c).licence(NOISY, (fact, fact))
     with pytest.raises(RuleError, match="depends on the sample"):
         Instance(T_LETTER, sample_w**2 / c).licence(NOISY, (fact,))
+    with pytest.raises(RuleError, match="depends on the sample"):
+        Instance(T_LETTER, c, sample_w > 0).licence(NOISY, (fact,))
     # Outside the letter's domain the side condition is false, and no solver will show it.
     assert Instance(T_LETTER, -c).licence(NOISY, (fact,)).sides[0][1] == sp.false
+
+
+def test_instance_inside_an_average_is_one_number_for_the_run() -> None:
+    fact = sp.Le(T_LETTER * AverageGradientNorm, Average(T_LETTER * m), evaluate=False)
+    given = Instance(T_LETTER, 2 * c).licence(NOISY, (fact,)).gives
+    assert given == sp.Le(2 * c * AverageGradientNorm, Average(2 * c * m), evaluate=False)
+    for moving in (m, HIDDEN, c + Drift):
+        with pytest.raises(RuleError, match="must not depend on the point"):
+            Instance(T_LETTER, moving).licence(NOISY, (fact,))
+
+
+def test_instance_of_an_undefined_value_has_a_side_condition_that_fails() -> None:
+    real = Parameter("z", GRADIENT, Domain.REAL)
+    licence = Instance(real, c**2 / sigma, sigma <= c).licence(NOISY, (sp.Ge(Drift, real),))
+    assert licence.sides[0][1] == sp.Implies(sigma <= c, sp.Ne(sigma, 0))
+
+
+def test_instance_leaves_the_letters_of_a_witness_alone() -> None:
+    start = dataclasses.replace(trajectory.witness[0], start=T_LETTER / L)
+    with pytest.raises(RuleError, match="not a letter that the proof introduced"):
+        Instance(T_LETTER, c).licence(dataclasses.replace(trajectory, witness=[start]), (sp.Ge(Drift, -T_LETTER),))
+
+
+def test_what_holds_at_one_point_says_nothing_of_a_run() -> None:
+    at_one_point = dataclasses.replace(EXACT, when=[m <= c])
+    telescope = Telescope(decrease=m**2, rate=eta)
+    recursion = AffineRecursion(rate=eta * L, level=c)
+    for rule, facts in (
+        (telescope, (telescope.one_step,)),
+        (Jensen(m**2, 2 * m), ()),
+        (MonotoneMinimum(m), ()),
+        (recursion, (recursion.one_step,)),
+    ):
+        with pytest.raises(RuleError, match="speaks of a whole run"):
+            rule.licence(at_one_point, facts)
+
+
+def test_the_list_of_rules_is_complete() -> None:
+    defined = {kind for kind in vars(rules).values() if isinstance(kind, type) and issubclass(kind, rules.Rule)}
+    assert defined == {*rules.RULES, rules.Rule}
 
 
 def test_pointwise_clip_is_the_definition() -> None:

@@ -259,6 +259,10 @@ class Theorem:
         if not units.is_condition(relation):
             self._refuse(name, f"{what} is not a relation: {relation!r}")
         self._no_floats(name, relation, what)
+        tests = (test for piece in relation.atoms(sp.Piecewise) for _, test in piece.args)
+        if any(test.atoms(Average) for test in tests):
+            # SymPy folds a Piecewise inside an average outwards there, and so reads the average at one point.
+            self._refuse(name, f"{what} asks for a branch by an average: {relation}")
 
     def _check_consequences(self) -> None:
         for witness in self.witness:
