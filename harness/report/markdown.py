@@ -121,10 +121,13 @@ def prose(text: str) -> str:
     parts = " ".join(text.split()).split("$")
     if len(parts) % 2 == 0 or not all(_FORMULA.fullmatch(part) for part in parts[1::2]):
         return escape(text)
-    return "$".join(part if i % 2 else escape(part) for i, part in enumerate(parts))
+    return "$".join(part if i % 2 else _plain(part) for i, part in enumerate(parts))
 
 
 def escape(text: str) -> str:
     """Text that shows as it is: on one line, without markup of its own."""
-    text = " ".join(text.split())
+    return _plain(" ".join(text.split()))
+
+
+def _plain(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
