@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(theorem: Theorem, budget: Budget, seed: int, oracle: bool) -> None:
-    part = _scaled(budget, _SEARCH_SHARE)
+    part = budget.part(_SEARCH_SHARE)
     result = search(theorem, part, seed, oracle=oracle)
     print(f"{theorem.name}: {theorem.claim.relation}")
     print(f"  {_verdict(theorem, result)}")
@@ -53,7 +53,7 @@ def _report(theorem: Theorem, budget: Budget, seed: int, oracle: bool) -> None:
     if result.best is not None:
         problem, choices = result.best.problem, result.best.choices
         if theorem.claim.for_all and result.best.score - 3 * result.best.error > 1:
-            problem, choices = minimise(theorem, problem, choices, budget=_scaled(budget, 1 - _SEARCH_SHARE))
+            problem, choices = minimise(theorem, problem, choices, budget=budget.part(1 - _SEARCH_SHARE))
             score, error = rescore(Reading(theorem), problem, choices, seed=seed + 1)
             print(f"  simplest form, score {_score(score, error)}:")
         for line in describe(problem, choices):
@@ -74,13 +74,6 @@ def _verdict(theorem: Theorem, result: SearchResult) -> str:
 
 def _score(score: float, error: float) -> str:
     return f"{score:.6g} +- {error:.1g}" if error else f"{score:.6g}"
-
-
-def _scaled(budget: Budget, part: float) -> Budget:
-    if budget.steps is not None:
-        return Budget(steps=max(1, int(budget.steps * part)))
-    assert budget.seconds is not None
-    return Budget(seconds=budget.seconds * part)
 
 
 def describe(problem: Problem, choices: Choices) -> list[str]:

@@ -70,6 +70,13 @@ class Budget:
         assert self.seconds is not None
         return Budget(seconds=self.seconds / n)
 
+    def part(self, fraction: float) -> Budget:
+        """A fraction of this budget; at least one step."""
+        if self.steps is not None:
+            return Budget(steps=max(1, int(self.steps * fraction)))
+        assert self.seconds is not None
+        return Budget(seconds=self.seconds * fraction)
+
     def __str__(self) -> str:
         return f"{self.steps} steps" if self.steps is not None else f"{self.seconds:g} s"
 

@@ -81,7 +81,7 @@ def attack(
         ledger: of the campaign.
         progress: told the state of the search.
     """
-    found = search(theorem, _part(budget, _SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress))
+    found = search(theorem, budget.part(_SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress))
     extra = 0
     warning = ""
     for candidate in found.candidates[:_TRIED]:
@@ -113,7 +113,7 @@ def _forms(theorem: Theorem, candidate: Candidate, budget: Budget) -> list[tuple
     """The simplest form of a candidate, then the candidate itself, in case simplicity cost the confirmation."""
     forms = [(candidate.problem, candidate.choices)]
     if theorem.claim.for_all:
-        simple = minimise(theorem, candidate.problem, candidate.choices, budget=_part(budget, _MINIMISE))
+        simple = minimise(theorem, candidate.problem, candidate.choices, budget=budget.part(_MINIMISE))
         if simple[0] != candidate.problem:
             forms.insert(0, simple)
     return forms
@@ -254,13 +254,6 @@ def _effort(found: SearchResult) -> str:
         f"It took {found.steps:,} steps over {found.evaluations:,} problems of {len(found.regimes)} structures "
         "(families, dimension, regime)."
     )
-
-
-def _part(budget: Budget, part: float) -> Budget:
-    if budget.steps is not None:
-        return Budget(steps=max(1, int(budget.steps * part)))
-    assert budget.seconds is not None
-    return Budget(seconds=budget.seconds * part)
 
 
 def _allowed(budget: Budget) -> float:
