@@ -243,8 +243,11 @@ class _Checker:
             if model is not None:
                 shown = ", ".join(f"{letter} = {number}" for letter, number in model_shown(model).items())
                 return _result(obligation, "holds", reason=f"for instance {shown}" if shown else "", **made)
-            if all(answer["outcome"] == "sat" for answer in solvers.values()):
+            convinced = [name for name, answer in solvers.items() if answer["outcome"] == "sat"]
+            if len(convinced) == len(solvers):
                 return _result(obligation, "holds", reason="both solvers say so; no point was verified exactly", **made)
+            if convinced == ["cvc5"]:  # which gives no model; one of Z3's that fails is worse than none
+                return _result(obligation, PROVED_ALONE.format("cvc5"), reason=_why("unknown", solvers), **made)
             return _result(obligation, "unknown", reason="one solver found a point that could not be verified", **made)
         return _result(obligation, "disagree" if word == "disagree" else "unknown", reason=_why(word, solvers), **made)
 

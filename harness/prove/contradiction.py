@@ -16,7 +16,7 @@ from sympy.logic.boolalg import Boolean
 from harness.prove.encode import EncodeError, Query
 from harness.prove.instances import telling_instance
 from harness.prove.solve import nice_model
-from harness.prove.unroll import implication
+from harness.prove.unroll import implication, opened
 from theorems.language import parameters as letters
 from theorems.language.functions import OBJECTIVES
 from theorems.language.quantities import Adversary, AverageGradientNorm, MinGradientNorm, Quantity
@@ -66,8 +66,9 @@ def _bounds(lower: Quantity, upper: Quantity) -> bool:
 
 def _witness_beats(theorem: Theorem, other: Theorem, witness: Witness, checker: _Checker) -> Contradiction | None:
     facts: list[Boolean] = []
+    theirs_given = [opened(other, own) for own in other.given]
     for assumption in theorem.given:
-        implied = implication(other.given, assumption)
+        implied = implication(theirs_given, opened(theorem, assumption))
         if implied is None:
             return None
         facts += implied
@@ -104,8 +105,9 @@ def _start_facts(theorem: Theorem, other: Theorem, witness: Witness) -> list[Boo
 
 def _bound_beats(theorem: Theorem, other: Theorem, checker: _Checker) -> Contradiction | None:
     facts: list[Boolean] = []
+    ours_given = [opened(theorem, own) for own in theorem.given]
     for assumption in other.given:
-        implied = implication(theorem.given, assumption)
+        implied = implication(ours_given, opened(other, assumption))
         if implied is None:
             return None
         facts += implied

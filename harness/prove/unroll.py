@@ -170,9 +170,9 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         sides += _attained_noise(theorem, cited, pairs)
     elif not cited.claim.for_all:
         return fail("it claims only that some problem exists")
-    ours = [_opened(theorem, assumption) for assumption in theorem.given]
+    ours = [opened(theorem, assumption) for assumption in theorem.given]
     for assumption in cited.given:
-        wanted = _opened(theorem, _opened(cited, assumption).substitute(pairs))
+        wanted = opened(theorem, opened(cited, assumption).substitute(pairs))
         implied = implication(ours, wanted)
         if implied is None:
             return fail(f"its assumption {wanted} is not given here")
@@ -195,7 +195,7 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
     return (Fact(stated, False),)
 
 
-def _opened(theorem: Theorem, assumption: Assumption) -> Assumption:
+def opened(theorem: Theorem, assumption: Assumption) -> Assumption:
     """The assumption without abbreviations: two theorems may mean different numbers by one letter."""
     return assumption.substitute({s: theorem.expand(s) for s in assumption.free_symbols})
 
