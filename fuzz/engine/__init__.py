@@ -1,4 +1,4 @@
-"""Clipped SGD over a batch: one entry point, several engines, one stream of random words.
+"""Clipped SGD and its relatives over a batch: one entry point, several engines, one stream of random words.
 
 ``reference`` is NumPy and meant to be read, ``cpu`` is compiled, ``torch`` differentiates values by itself and is the
 independent witness. Words are the same on all; trajectories are bit-identical on one engine however a batch is split.
@@ -32,7 +32,7 @@ def run(
     record: int = 0,
     checkpoints: Sequence[int] | npt.NDArray[np.integer] | None = None,
 ) -> Statistics:
-    """Run ``x' = x - step_size clip(gradient + noise)`` for every instance and replica.
+    """Run ``x' = x - step_size clip(gradient + noise)``, or the batch's algorithm, for every instance and replica.
 
     Args:
         batch: I instances of dimension d.

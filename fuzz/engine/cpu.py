@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fuzz.engine import kernels
-from fuzz.engine.batch import Batch, Floats
+from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch, Floats
 from fuzz.engine.lanes import LANES
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES
@@ -89,6 +89,8 @@ def _run_chunk(
         gradient_numbers = _hoisted(compiled.gradients, objectives, batch.objective_parameters[chunk]).astype(real)
         value_numbers = _hoisted(compiled.values, objectives, batch.objective_parameters[chunk])
         noise_numbers = _hoisted(compiled.samples, noises, batch.noise_parameters[chunk])
+        privacy_scale = np.repeat(batch.privacy_scale()[chunk, None, None], batch.dimension, 2)
+        privacy_numbers = _hoisted(compiled.samples, (PRIVACY_LAW,) * count, privacy_scale)
         start, step_size = batch.x0[chunk].astype(real), batch.step_size[chunk].astype(real)
     outputs = {name: getattr(gatherer, name)[chunk] for name in ("average", "gap", "valid")}
     total, square = (np.zeros((count, rows, len(plan.checkpoints))) for _ in range(2))
@@ -108,6 +110,10 @@ def _run_chunk(
         batch.clipping_threshold[chunk].copy(),
         batch.steps[chunk].copy(),
         batch.keys()[chunk].astype(np.int64),
+        ALGORITHMS.index(batch.algorithm),
+        batch.samples,
+        compiled.samples[PRIVACY_LAW].number,
+        privacy_numbers,
         plan.first_replica,
         plan.checkpoints.copy(),
         *outputs.values(),

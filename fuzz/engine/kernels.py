@@ -25,9 +25,10 @@ import numpy.typing as npt
 import sympy as sp
 
 from fuzz.engine import lanes, vmath
+from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
 from theorems.language.parameters import c, m
 
 _FUTURE = "from __future__ import annotations\n"
@@ -51,7 +52,7 @@ for _name, _inline in {names}:
 
 
 _FUNCTIONS = ("expm1_reduced", "power_of_two", "quarter_turns", "vexp", "vlog", "vtanh", "vcos", "vsin", "vpower")
-_LOOPS = ("philox_lanes", "norms", "clipped_step", "run_tasks")
+_LOOPS = ("philox_lanes", "norms", "clipped_step", "add_noise", "add_clipped", "divide", "add", "run_tasks")
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,29 @@ def _switch(name: str, arguments: str, before: list[str], kernels: list[tuple[st
     for number, (family, kernel) in enumerate(kernels):
         text += f"    {'if' if number == 0 else 'elif'} family == {number}:  # {family}\n"
         for k in range(len(kernel.hoisted)):
-            text += f"        h{k} = h[{k}]\n"
+            text += f"        h{k} = {kernel.reads[k]}(h[{k}])\n"
         text += "        for i in range(lanes):\n"
         used = " ".join(kernel.lines)
         for line in [*(b for b in before if b.split(" =")[0] in used), *kernel.lines[:-1]]:
             text += f"            {line}\n"
         text += f"            {store.format(result=kernel.lines[-1])}\n"
     return text + "\n\n"
+
+
+def _sample_kernel(noise: Noise) -> Kernel:
+    """A law as a kernel: counts of events are read as integers, and atoms alone in the precision of the states."""
+    sample, counts = by_words(noise)
+    names = {U0: "u0", U1: "u1", W0: "w0[i]", m: "size", c: "c"}
+    names |= {count: f"h{{{count}}}" for count in counts}
+    kernel = numba_kernel(sample, noise.parameters, names)
+    found = len(kernel.hoisted)
+    numbers = {str(count): found + k for k, count in enumerate(counts)}
+    plain = "np.float64" if needs_uniforms(sample) or noise.oracle else "real"
+    return Kernel(
+        tuple(line.format(**numbers) for line in kernel.lines) if counts else kernel.lines,
+        (*kernel.hoisted, *counts.values()),
+        (plain,) * found + ("np.uint32",) * len(counts),
+    )
 
 
 def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
@@ -109,8 +126,7 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
         for o in OBJECTIVES.values()
     ]
     values = [(o.name, o.parameters, numba_kernel(o.value, o.parameters, {x: "v"})) for o in OBJECTIVES.values()]
-    symbols = {U0: "u0", U1: "u1", m: "size", c: "c"}
-    samples = [(n.name, n.parameters, numba_kernel(n.sample, n.parameters, symbols)) for n in NOISES.values()]
+    samples = [(n.name, n.parameters, _sample_kernel(n)) for n in NOISES.values()]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
     text += _switch("gradients", "x, g, h", ["v = x[i]"], [(n, k) for n, _, k in gradients], "g[i] = {result}")

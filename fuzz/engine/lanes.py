@@ -33,6 +33,7 @@ def samples(family: int, w0: Any, w1: Any, size: Any, c: float, h: Any, out: Any
 
 
 LANES = 128
+PRIVACY_STREAM = 2
 MASK = np.uint64(0xFFFFFFFF)
 HIGH = np.uint64(32)
 M0 = np.uint64(0xD2511F53)
@@ -95,6 +96,76 @@ def clipped_step(x: Array, g: Array, size: Array, poison: Array, step_size: Any,
         poison[i] += real(0) * size[i]
 
 
+def add_noise(
+    out: Array,
+    g: Array,
+    size: Array,
+    scratch: Array,
+    words: Array,
+    drawn: int,
+    where: Any,
+    step: int,
+    sample: int,
+    law: Any,
+    c: float,
+    numbers: Array,
+    lanes: int,
+) -> int:
+    """Add the noise of one sample to out; ``words`` holds block ``drawn`` of its stream, and the new one is returned.
+
+    ``where`` is (key, key, first replica) and ``law`` is (family, words per draw, first stream, oracle). An oracle
+    the gradient g and its norms ``size``; out may be g.
+    """
+    key0, key1, first = where
+    family, streams, first_stream, oracle = law
+    shift, unit = scratch[0], scratch[1]
+    dimension = out.shape[0]
+    for j in range(1 if oracle else dimension):
+        draw = step * dimension + j
+        if draw >> 2 != drawn:
+            drawn = draw >> 2
+            for s in range(streams):
+                philox_lanes(words[s], key0, key1, first, drawn, sample, first_stream + s, lanes)
+        samples(family, words[0, draw & 3], words[1, draw & 3], size, c, numbers[j], shift, lanes)
+        if oracle:
+            for axis in range(dimension):
+                still = real(1) if axis == 0 else real(0)
+                # By a row that overlaps with no other, or g and out being one array would stop vectorisation.
+                for i in range(lanes):
+                    unit[i] = g[axis, i] / size[i] if size[i] > real(0) else still
+                for i in range(lanes):
+                    out[axis, i] += shift[i] * unit[i]
+        else:
+            for i in range(lanes):
+                out[j, i] += shift[i]
+    return drawn
+
+
+def add_clipped(update: Array, g: Array, size: Array, poison: Array, threshold: Any, lanes: int) -> None:
+    """``update += min(1, c/|g|) g``."""
+    one = real(1)
+    for j in range(g.shape[0]):
+        for i in range(lanes):
+            update[j, i] += min(one, threshold / size[i]) * g[j, i]
+    for i in range(lanes):
+        poison[i] += real(0) * size[i]
+
+
+def divide(g: Array, by: int, lanes: int) -> None:
+    """``g /= by``."""
+    number = real(by)
+    for j in range(g.shape[0]):
+        for i in range(lanes):
+            g[j, i] /= number
+
+
+def add(out: Array, g: Array, factor: Any, lanes: int) -> None:
+    """``out += factor g``."""
+    for j in range(g.shape[0]):
+        for i in range(lanes):
+            out[j, i] += factor * g[j, i]
+
+
 def run_tasks(
     tasks: Array,
     low: int,
@@ -111,6 +182,10 @@ def run_tasks(
     threshold: Array,
     steps: Array,
     keys: Array,
+    algorithm: int,
+    sample_count: int,
+    privacy_law: int,
+    privacy_numbers: Array,
     first_replica: int,
     checkpoints: Array,
     average: Array,
@@ -120,25 +195,35 @@ def run_tasks(
     square: Array,
     trajectories: Array,
 ) -> None:
-    """Run tasks ``low <= k < high``; a task is (instance, start, stop, first row of sums, replicas per row)."""
+    """Run tasks ``low <= k < high``; a task is (instance, start, stop, first row of sums, replicas per row).
+
+    ``algorithm`` is a position in ``batch.ALGORITHMS``. With one sample every algorithm does the operations of the
+    first, up to additions of 0.
+    """
     dimension = x0.shape[1]
     x = np.empty((dimension, LANES), real)
     g = np.empty((dimension, LANES), real)
     size = np.empty(LANES, real)
-    shift = np.empty(LANES, real)
+    scratch = np.empty((2, LANES), real)
     poison = np.empty(LANES, real)
     wide = np.empty(LANES, np.float64)
     mean = np.empty(LANES, np.float64)
     final = np.empty(LANES, np.float64)
-    words = np.empty((2, 4, LANES), np.uint32)
+    # The words of each sample, and of the noise after clipping: a block outlasts a step where d is below 4.
+    words = np.empty((sample_count + 1, 2, 4, LANES), np.uint32)
+    drawn = np.empty(sample_count + 1, np.int64)
+    several = algorithm != 0
+    noisy = np.empty((dimension if several else 0, LANES), real)
+    update = np.empty((dimension if several else 0, LANES), real)
+    noisy_size = np.empty(LANES, real)
     history = np.empty((len(checkpoints), LANES), np.float64)
     for k in range(low, high):
         instance, start, stop, first_row, width = tasks[k]
         eta = step_size[instance]
         c = threshold[instance]
-        streams = noise_words[instance]
-        oracle = noise_oracle[instance]
+        law = (noise[instance], noise_words[instance], 0, noise_oracle[instance])
         for block in range(start, stop, LANES):
+            where = (keys[instance, 0], keys[instance, 1], first_replica + block)
             lanes = min(LANES, stop - block)
             recorded = max(0, min(trajectories.shape[1] - block, lanes))
             for i in range(lanes):
@@ -146,7 +231,7 @@ def run_tasks(
                 mean[i] = 0.0
                 for j in range(dimension):
                     x[j, i] = x0[instance, j]
-            drawn = -1
+            drawn[:] = -1
             due = 0
             for t in range(steps[instance]):
                 for i in range(recorded):
@@ -166,44 +251,62 @@ def run_tasks(
                     for i in range(lanes):
                         history[due, i] = size[i]
                     due += 1
-                for j in range(dimension):
-                    if streams == 0 or (oracle and j > 0):
-                        break
-                    draw = t * dimension + j
-                    if draw >> 2 != drawn:
-                        drawn = draw >> 2
-                        for s in range(streams):
-                            philox_lanes(
-                                words[s],
-                                keys[instance, 0],
-                                keys[instance, 1],
-                                first_replica + block,
-                                drawn,
-                                0,
-                                s,
-                                lanes,
-                            )
-                    samples(
-                        noise[instance],
-                        words[0, draw & 3],
-                        words[1, draw & 3],
+                if algorithm == 0:
+                    if law[1] > 0:
+                        drawn[0] = add_noise(
+                            g, g, size, scratch, words[0], drawn[0], where, t, 0, law, c, noise_numbers[instance], lanes
+                        )
+                    norms(g, size, dimension, lanes)
+                    clipped_step(x, g, size, poison, eta, real(c), lanes)
+                    continue
+                update[:] = real(0)
+                for k in range(sample_count):
+                    target = update
+                    if algorithm != 1:
+                        target = noisy
+                        noisy[:] = g
+                    if law[1] > 0:
+                        drawn[k] = add_noise(
+                            target,
+                            g,
+                            size,
+                            scratch,
+                            words[k],
+                            drawn[k],
+                            where,
+                            t,
+                            k,
+                            law,
+                            c,
+                            noise_numbers[instance],
+                            lanes,
+                        )
+                    if algorithm != 1:
+                        norms(noisy, noisy_size, dimension, lanes)
+                        add_clipped(update, noisy, noisy_size, poison, real(c), lanes)
+                divide(update, sample_count, lanes)
+                if algorithm == 1:
+                    add(g, update, real(1), lanes)
+                    norms(g, size, dimension, lanes)
+                    clipped_step(x, g, size, poison, eta, real(c), lanes)
+                    continue
+                if algorithm == 3:
+                    drawn[sample_count] = add_noise(
+                        update,
+                        g,
                         size,
+                        scratch,
+                        words[sample_count],
+                        drawn[sample_count],
+                        where,
+                        t,
+                        0,
+                        (privacy_law, 2, PRIVACY_STREAM, False),
                         c,
-                        noise_numbers[instance, j],
-                        shift,
+                        privacy_numbers[instance],
                         lanes,
                     )
-                    if oracle:
-                        for axis in range(dimension):
-                            still = real(1) if axis == 0 else real(0)
-                            for i in range(lanes):
-                                unit = g[axis, i] / size[i] if size[i] > real(0) else still
-                                g[axis, i] += shift[i] * unit
-                    else:
-                        for i in range(lanes):
-                            g[j, i] += shift[i]
-                norms(g, size, dimension, lanes)
-                clipped_step(x, g, size, poison, eta, real(c), lanes)
+                add(x, update, -eta, lanes)
             for i in range(recorded):
                 for j in range(dimension):
                     trajectories[instance, block + i, steps[instance], j] = x[j, i]
