@@ -45,14 +45,27 @@ real = np.{dtype}
 
 _FOOTER = """
 
-# Elementary functions are inlined always, or a large one would be a call, which stops vectorisation.
+# Elementary functions are inlined always, or a large one would be a call, which stops vectorisation. Loops do without
+# Numba's runtime of counted references (one allocates): atomic counting on each call would cost more than the loops.
 for _name, _inline in {names}:
-    globals()[_name] = njit(cache=True, nogil=True, error_model="numpy", inline=_inline)(globals()[_name])
+    _compile = njit(cache=True, nogil=True, error_model="numpy", inline=_inline, _nrt=_name == "run_tasks")
+    globals()[_name] = _compile(globals()[_name])
 """
 
 
 _FUNCTIONS = ("expm1_reduced", "power_of_two", "quarter_turns", "vexp", "vlog", "vtanh", "vcos", "vsin", "vpower")
-_LOOPS = ("philox_lanes", "norms", "clipped_step", "add_noise", "add_clipped", "divide", "add", "run_tasks")
+_LOOPS = (
+    "philox_lanes",
+    "norms",
+    "measure",
+    "clipped_step",
+    "add_noise",
+    "add_clipped",
+    "fill",
+    "divide",
+    "add",
+    "run_tasks",
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def _switch(name: str, arguments: str, before: list[str], kernels: list[tuple[st
     for number, (family, kernel) in enumerate(kernels):
         text += f"    {'if' if number == 0 else 'elif'} family == {number}:  # {family}\n"
         for k in range(len(kernel.hoisted)):
-            text += f"        h{k} = {kernel.reads[k]}(h[{k}])\n"
+            text += f"        h{k} = {kernel.reads[k]}(h[instance, j, {k}])\n"
         text += "        for i in range(lanes):\n"
         used = " ".join(kernel.lines)
         for line in [*(b for b in before if b.split(" =")[0] in used), *kernel.lines[:-1]]:
@@ -106,7 +119,7 @@ def _switch(name: str, arguments: str, before: list[str], kernels: list[tuple[st
 def _sample_kernel(noise: Noise) -> Kernel:
     """A law as a kernel: counts of events are read as integers, and atoms alone in the precision of the states."""
     sample, counts = by_words(noise)
-    names = {U0: "u0", U1: "u1", W0: "w0[i]", m: "size", c: "c"}
+    names = {U0: "u0", U1: "u1", W0: "words[k, 0, q, i]", m: "size", c: "c"}
     names |= {count: f"h{{{count}}}" for count in counts}
     kernel = numba_kernel(sample, noise.parameters, names)
     found = len(kernel.hoisted)
@@ -129,20 +142,26 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
     samples = [(n.name, n.parameters, _sample_kernel(n)) for n in NOISES.values()]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
-    text += _switch("gradients", "x, g, h", ["v = x[i]"], [(n, k) for n, _, k in gradients], "g[i] = {result}")
     text += _switch(
-        "values", "x, out, h", ["v = np.float64(x[i])"], [(n, k) for n, _, k in values], "out[i] = {result}"
+        "gradients", "x, g, h, instance, j", ["v = x[j, i]"], [(n, k) for n, _, k in gradients], "g[j, i] = {result}"
+    )
+    text += _switch(
+        "values",
+        "x, out, h, instance, j",
+        ["v = np.float64(x[j, i])"],
+        [(n, k) for n, _, k in values],
+        "out[i] += {result}",
     )
     text += _switch(
         "samples",
-        "w0, w1, norm, c, h, out",
+        "words, k, q, norm, c, h, instance, j, out",
         [
-            "u0 = (np.float64(w0[i]) + 0.5) * 2.0**-32",
-            "u1 = (np.float64(w1[i]) + 0.5) * 2.0**-32",
+            "u0 = (np.float64(words[k, 0, q, i]) + 0.5) * 2.0**-32",
+            "u1 = (np.float64(words[k, 1, q, i]) + 0.5) * 2.0**-32",
             "size = np.float64(norm[i])",
         ],
         [(n, k) for n, _, k in samples],
-        "out[i] = real({result})",
+        "out[j, i] += real({result})",
     )
     loops = ("gradients", "values", "samples", *_LOOPS)
     text += _FOOTER.format(names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)])

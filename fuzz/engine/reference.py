@@ -95,7 +95,7 @@ def _run_block(
 
 
 class _Stepper:
-    """What one instance subtracts per step, for n replicas; ``valid`` [n] is false after a sample that is not finite."""
+    """What one instance subtracts per step, for n replicas; ``valid`` [n] is false after one that is not finite."""
 
     def __init__(
         self, batch: Batch, row: int, key: tuple[int, int], replicas: npt.NDArray[np.uint32], real: type[Any]
