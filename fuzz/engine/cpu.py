@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fuzz.engine import kernels
-from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch, Floats
+from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
+from fuzz.engine.formulas import hoisted_numbers
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES
 
@@ -76,19 +76,6 @@ def _tasks(instances: int, plan: Plan, dimension: int) -> npt.NDArray[np.int64]:
     return np.array([(i, *r) for i in range(instances) for r in ranges], np.int64)
 
 
-def _hoisted(
-    formulas: Mapping[str, kernels.Formula], names: tuple[str, ...], numbers: Floats
-) -> npt.NDArray[np.float64]:
-    """Numbers [I, d, H] that the compiled formulas read."""
-    most = max(1, *(len(formulas[n].hoisted) for n in names))
-    result = np.zeros((len(names), numbers.shape[2], most))
-    for name in dict.fromkeys(names):
-        rows = [i for i, other in enumerate(names) if other == name]
-        values = formulas[name].evaluate(numbers[rows].transpose(1, 0, 2))
-        result[rows, :, : len(values)] = values.transpose(1, 2, 0)
-    return result
-
-
 def _run_chunk(
     batch: Batch, plan: Plan, gatherer: Gatherer, compiled: kernels.Kernels, chunk: slice, rows: int
 ) -> None:
@@ -97,11 +84,13 @@ def _run_chunk(
     count = len(objectives)
     laws = [NOISES[n] for n in noises]
     with np.errstate(all="ignore"):
-        gradient_numbers = _hoisted(compiled.gradients, objectives, batch.objective_parameters[chunk]).astype(real)
-        value_numbers = _hoisted(compiled.values, objectives, batch.objective_parameters[chunk])
-        noise_numbers = _hoisted(compiled.samples, noises, batch.noise_parameters[chunk])
+        gradient_numbers = hoisted_numbers(compiled.gradients, objectives, batch.objective_parameters[chunk]).astype(
+            real
+        )
+        value_numbers = hoisted_numbers(compiled.values, objectives, batch.objective_parameters[chunk])
+        noise_numbers = hoisted_numbers(compiled.samples, noises, batch.noise_parameters[chunk])
         privacy_scale = np.repeat(batch.privacy_scale()[chunk, None, None], batch.dimension, 2)
-        privacy_numbers = _hoisted(compiled.samples, (PRIVACY_LAW,) * count, privacy_scale)
+        privacy_numbers = hoisted_numbers(compiled.samples, (PRIVACY_LAW,) * count, privacy_scale)
         start, step_size = batch.x0[chunk].astype(real), batch.step_size[chunk].astype(real)
     outputs = {name: getattr(gatherer, name)[chunk] for name in ("average", "gap", "valid")}
     total, square = (np.zeros((count, rows, len(plan.checkpoints))) for _ in range(2))

@@ -1,33 +1,20 @@
-"""Writes the module that Numba compiles: ``lanes.py`` and one generated loop for each family, as a file in a cache.
-
-A file, and not a string, since Numba keeps compiled code beside files: a process pays seconds once per machine and
-version. The file's name is a hash of its content, and it is put in place by a rename, so that processes may race.
-"""
+"""Writes the module that Numba compiles: ``lanes.py`` and one generated loop for each family, as a file in a cache."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import os
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numba
-import numpy as np
-import numpy.typing as npt
-import sympy as sp
 
-from fuzz.engine import lanes, vmath
+from fuzz.engine import generated, lanes, vmath
+from fuzz.engine.formulas import Formula
 from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
-from fuzz.engine.printers.numpy_source import numpy_function
 from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
 from theorems.language.parameters import c, m
 
@@ -69,23 +56,6 @@ _LOOPS = (
 
 
 @dataclass(frozen=True)
-class Formula:
-    """A compiled formula: its number in the switch, and what is evaluated once per instance for it."""
-
-    number: int
-    parameters: tuple[sp.Symbol, ...]
-    hoisted: tuple[sp.Expr, ...]
-
-    def evaluate(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Hoisted numbers [H, ...] from parameters [P, ...]."""
-        values = [numbers[k] for k in range(len(self.parameters))]
-        result = np.empty((len(self.hoisted), *numbers.shape[1:]))
-        for k, expression in enumerate(self.hoisted):
-            result[k] = numpy_function(expression, self.parameters)(*values)
-        return result
-
-
-@dataclass(frozen=True)
 class Kernels:
     """The compiled module and what is needed to call it."""
 
@@ -93,12 +63,6 @@ class Kernels:
     gradients: Mapping[str, Formula]
     values: Mapping[str, Formula]
     samples: Mapping[str, Formula]
-
-
-def cache_directory() -> Path:
-    """Where generated and compiled code is kept: ``$CLIPBOUNDS_CACHE``, else ``~/.cache/clipbounds``."""
-    given = os.environ.get("CLIPBOUNDS_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "clipbounds"
 
 
 def _switch(name: str, arguments: str, before: list[str], kernels: list[tuple[str, Kernel]], store: str) -> str:
@@ -172,36 +136,10 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
     return text, roles
 
 
-@lru_cache(maxsize=8)
-def _load(text: str) -> ModuleType:
-    digest = hashlib.blake2b(f"{numba.__version__}\n{text}".encode(), digest_size=12).hexdigest()
-    folder = cache_directory() / "engine" / digest
-    path = folder / f"kernels_{digest}.py"
-    if not path.exists():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            # A home that cannot be written to costs a compilation per process.
-            folder = Path(tempfile.mkdtemp(prefix="clipbounds-"))
-            path = folder / path.name
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # Atomic, and the same content whoever wins.
-        os.replace(temporary, path)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load the generated module {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def load(dtype: str) -> Kernels:
     """The module for states of ``dtype``, generated if the cache does not hold it; compiled when first called."""
     text, roles = _text(dtype, tuple(OBJECTIVES.values()), tuple(NOISES.values()))
-    return Kernels(_load(text), roles["gradients"], roles["values"], roles["samples"])
+    return Kernels(generated.load(text, numba.__version__), roles["gradients"], roles["values"], roles["samples"])
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ import pytest
 import sympy as sp
 import torch
 
-from fuzz.engine import kernels, vmath
+from fuzz.engine import generated, kernels, vmath
 from fuzz.engine.printers.numba_source import numba_kernel
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.printers.source import UnprintableError
@@ -90,7 +90,7 @@ def test_racing_writers_leave_one_whole_module(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
     text = "answer = 42\n"
     with ThreadPoolExecutor(8) as pool:
-        modules = list(pool.map(lambda _: kernels._load.__wrapped__(text), range(32)))
+        modules = list(pool.map(lambda _: generated.load.__wrapped__(text, "1"), range(32)))
     assert all(m.answer == 42 for m in modules)
     files = [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     assert [p.read_text() for p in files] == [text]
@@ -107,5 +107,5 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("CLIPBOUNDS_CACHE", str(blocked))
-    monkeypatch.setattr(kernels.tempfile, "tempdir", str(tmp_path))
-    assert kernels._load.__wrapped__("answer = 43\n").answer == 43
+    monkeypatch.setattr(generated.tempfile, "tempdir", str(tmp_path))
+    assert generated.load.__wrapped__("answer = 43\n", "1").answer == 43
