@@ -148,27 +148,27 @@ def shift(
 
 
 def run_block(
-    first_replica,  # type: ignore[no-untyped-def]
-    replicas,
-    samples,
-    recorded,
-    longest,
-    checkpoint_count,
-    x0,
-    gradient_numbers,
-    value_numbers,
-    noise_numbers,
-    privacy_numbers,
-    step_sizes,
-    thresholds,
-    step_counts,
-    keys,
-    checkpoints,
-    average,
-    gap,
-    valid,
-    history,
-    trajectories,
+    first_replica: Any,
+    replicas: Any,
+    samples: Any,
+    recorded: Any,
+    longest: Any,
+    checkpoint_count: Any,
+    x0: Any,
+    gradient_numbers: Any,
+    value_numbers: Any,
+    noise_numbers: Any,
+    privacy_numbers: Any,
+    step_sizes: Any,
+    thresholds: Any,
+    step_counts: Any,
+    keys: Any,
+    checkpoints: Any,
+    average: Any,
+    gap: Any,
+    valid: Any,
+    history: Any,
+    trajectories: Any,
     GRADIENT_COUNT: tl.constexpr,
     VALUE_COUNT: tl.constexpr,
     NOISE_COUNT: tl.constexpr,
@@ -185,7 +185,7 @@ def run_block(
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
     real: tl.constexpr,
-):
+) -> None:
     """Run replicas [BLOCK] of one instance through all its steps.
 
     ``ALGORITHM`` is a position in ``batch.ALGORITHMS``; with ``ROTATE`` (one coordinate, one sample) the four words of
@@ -239,8 +239,8 @@ def run_block(
         poison += zero * size
         poison += tl.sum(zero * x, axis=0)[None, :]
         if t == due_at:
-            spot = (row * checkpoint_count + due) * replicas + lane
-            tl.store(history + spot, size.to(tl.float64), mask=live)
+            mark = (row * checkpoint_count + due) * replicas + lane
+            tl.store(history + mark, size.to(tl.float64), mask=live)
             due += 1
             due_at = tl.load(checkpoints + due)
 
@@ -302,11 +302,11 @@ def run_block(
     heights = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, OBJECTIVE)
     final = tl.sum(tl.where(inside, heights, tl.full([], 0.0, tl.float64)), axis=0)[None, :]
     good = (poison == 0) & (final * 0 == 0)
-    spot = row * replicas + lane
-    tl.store(valid + spot, good.to(tl.int8), mask=live)
-    tl.store(average + spot, mean / steps.to(tl.float64), mask=live)
+    run = row * replicas + lane
+    tl.store(valid + run, good.to(tl.int8), mask=live)
+    tl.store(average + run, mean / steps.to(tl.float64), mask=live)
     # inf f is 0 exactly; rounding may leave a value of -1e-16.
-    tl.store(gap + spot, tl.maximum(final, tl.full([], 0.0, tl.float64)), mask=live)
+    tl.store(gap + run, tl.maximum(final, tl.full([], 0.0, tl.float64)), mask=live)
 
 
 def power_of_two(k: Any) -> Any:

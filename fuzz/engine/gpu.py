@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -187,11 +187,18 @@ def _run_piece(
     trajectories = torch.full(
         (len(rows), recorded, longest + 1, dimension), torch.nan, dtype=torch.float64, device=device
     )
-    lines = 1 << (dimension - 1).bit_length()
-    lanes = max(16, min(_MOST_LANES, _TILE // lines))
-    language = importlib.import_module("triton.language")
+    constants = _constants(
+        kernels,
+        objective,
+        noise.name,
+        dimension,
+        part.algorithm,
+        plan.dtype,
+        recorded > 0,
+        [n.shape[2] for n in numbers],
+    )
     with torch.cuda.device(device) if device.type == "cuda" else torch.device(device):
-        kernels.module.run_block[(len(rows) * -(-count // lanes),)](
+        kernels.module.run_block[(len(rows) * -(-count // constants["BLOCK"]),)](
             plan.first_replica + piece.start,
             count,
             part.samples,
@@ -210,19 +217,7 @@ def _run_piece(
             valid,
             history,
             trajectories,
-            *(n.shape[2] for n in numbers),
-            kernels.gradients[objective].number,
-            kernels.samples[noise.name].number,
-            noise.words,
-            noise.oracle,
-            kernels.samples[PRIVACY_LAW].number,
-            ALGORITHMS.index(part.algorithm),
-            dimension == 1 and part.algorithm == "clipped_sgd" and noise.words > 0,
-            recorded > 0,
-            dimension,
-            lines,
-            lanes,
-            getattr(language, plan.dtype),
+            **constants,
             # The compiled engine does not fuse multiplications and additions either.
             enable_fp_fusion=False,
         )
@@ -239,3 +234,60 @@ def _run_piece(
         if gatherer.trajectories is not None and recorded:
             block = slice(piece.start, piece.start + recorded)
             gatherer.trajectories[row, block, : longest + 1] = trajectories[k].cpu().numpy()
+
+
+def _constants(
+    kernels: Kernels,
+    objective: str,
+    noise: str,
+    dimension: int,
+    algorithm: str,
+    dtype: str,
+    recorded: bool,
+    counts: Sequence[int],
+) -> dict[str, Any]:
+    """What a kernel is compiled for; ``counts`` are the hoisted numbers of gradient, value, noise and privacy noise."""
+    law = NOISES[noise]
+    rows = 1 << (dimension - 1).bit_length()
+    return {
+        **dict(zip(("GRADIENT_COUNT", "VALUE_COUNT", "NOISE_COUNT", "PRIVACY_COUNT"), counts, strict=True)),
+        "OBJECTIVE": kernels.gradients[objective].number,
+        "NOISE": kernels.samples[noise].number,
+        "WORDS": law.words,
+        "ORACLE": law.oracle,
+        "PRIVACY": kernels.samples[PRIVACY_LAW].number,
+        "ALGORITHM": ALGORITHMS.index(algorithm),
+        "ROTATE": dimension == 1 and algorithm == "clipped_sgd" and law.words > 0,
+        "RECORD": recorded,
+        "DIMENSION": dimension,
+        "ROWS": rows,
+        "BLOCK": max(16, min(_MOST_LANES, _TILE // rows)),
+        "real": getattr(importlib.import_module("triton.language"), dtype),
+    }
+
+
+_POINTERS = {"step_counts": "*i32", "keys": "*i64", "checkpoints": "*i32", "valid": "*i8"}
+_NUMBERS = {"first_replica": "i64", **dict.fromkeys(("replicas", "samples", "recorded", "longest"), "i32")}
+
+
+def machine_code(objective: str, noise: str, dimension: int, algorithm: str, dtype: str, capability: int = 90) -> bytes:
+    """The kernel as an NVIDIA GPU of this compute capability would run it; no GPU is needed.
+
+    Raises:
+        ValueError: if Triton is not installed.
+    """
+    kernels = load()
+    triton = importlib.import_module("triton")
+    formulas = (kernels.gradients[objective], kernels.values[objective], kernels.samples[noise])
+    counts = [max(1, len(f.hoisted)) for f in (*formulas, kernels.samples[PRIVACY_LAW])]
+    constants = _constants(kernels, objective, noise, dimension, algorithm, dtype, True, counts)
+    function = kernels.module.run_block
+    kinds = {**_NUMBERS, "checkpoint_count": "i32", **_POINTERS, **dict.fromkeys(constants, "constexpr")}
+    source = triton.compiler.ASTSource(
+        function,
+        {name: kinds.get(name, "*fp64") for name in function.arg_names},
+        {(function.arg_names.index(name),): value for name, value in constants.items()},
+    )
+    target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", capability, 32)
+    code: bytes = triton.compile(source, target=target, options={"enable_fp_fusion": False}).asm["cubin"]
+    return code

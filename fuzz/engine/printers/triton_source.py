@@ -113,6 +113,9 @@ def module_source() -> tuple[str, dict[str, dict[str, Formula]]]:
     text += _function("value(v, numbers, at, inside, FAMILY: tl.constexpr)", values)
     text += _function("sample(w0, w1, size, c, numbers, at, inside, FAMILY: tl.constexpr, real: tl.constexpr)", samples)
     text += "\n\n".join(inspect.getsource(f) for f in given if f.__name__ not in replaced)
+    # Triton reads annotations, and knows its own only.
+    for annotation in (": Any", " -> Any", " -> None"):
+        text = text.replace(annotation, "")
     text += _FOOTER.format(names=[f.__name__ for f in given])
     roles: dict[str, dict[str, Formula]] = {
         "gradients": {o.name: f for o, (_, f) in zip(objectives, gradients, strict=True)},
