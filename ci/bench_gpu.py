@@ -1,7 +1,7 @@
 """Steps per second of the GPU engine and of torch on the same GPU: ``python ci/bench_gpu.py [--device cuda:0]``.
 
-All contenders of a workload take turns in one process, warm; the table is that of ``bench_engine.py``. The workloads are
-those of the CPU, with as many runs as a GPU needs.
+All contenders of a workload take turns in one process, warm; the table is that of ``bench_engine.py``. The workloads
+are those of the CPU, with as many runs and steps as a GPU needs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def main() -> None:
     lines = [HEADER]
     print(where, HEADER, sep="\n", flush=True)
     for whole, runs, steps in (
-        (workloads.w1(256, 16384, 4000), 2**22, 50),
-        (workloads.w2(64, 4096, 500), 2**16, 20),
+        (workloads.w1(256, 16384, 10000), 2**22, 50),
+        (workloads.w2(64, 4096, 1000), 2**16, 20),
     ):
         for dtype in ("float32", "float64"):
             contenders = [
