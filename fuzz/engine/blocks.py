@@ -235,9 +235,9 @@ def run_block(
         g = tl.where(inside, slope.to(real), zero)
         size = norm(g, DIMENSION, real)
         mean += size.to(tl.float64)
-        # Zero times a number that is not finite is NaN, and stays: no branch is needed to notice it.
-        poison += zero * size
-        poison += tl.sum(zero * x, axis=0)[None, :]
+        # A norm may overflow where the gradient is finite; in one dimension, and for states, the end of the run tells.
+        if DIMENSION > 1:
+            poison += zero * size
         if t == due_at:
             mark = (row * checkpoint_count + due) * replicas + lane
             tl.store(history + mark, size.to(tl.float64), mask=live)
@@ -259,7 +259,8 @@ def run_block(
             b1 = b2
             b2 = b3
             length = norm(noisy, DIMENSION, real)
-            poison += zero * length
+            if DIMENSION > 1:
+                poison += zero * length
             update = clip(noisy, length, c, real)
         else:
             for k in range(samples):
@@ -281,14 +282,16 @@ def run_block(
                     update += noisy
                 else:
                     length = norm(noisy, DIMENSION, real)
-                    poison += zero * length
+                    if DIMENSION > 1:
+                        poison += zero * length
                     update += clip(noisy, length, c, real)
             if ALGORITHM != 0:
                 update = quotient(update, tl.zeros((1, BLOCK), real) + samples, real)
             if ALGORITHM == 1:
                 noisy = g + update
                 length = norm(noisy, DIMENSION, real)
-                poison += zero * length
+                if DIMENSION > 1:
+                    poison += zero * length
                 update = clip(noisy, length, c, real)
             if ALGORITHM == 3:
                 w0 = tile_words(t, replica, 0, 2, k0, k1, DIMENSION, ROWS, BLOCK)

@@ -5,6 +5,11 @@ the same IEEE operations wherever it stands in a block, so that trajectories do 
 names ``real`` (the type of states), ``gradients``, ``values`` and ``samples`` (generated, with the family as a
 switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until then.
 
+What is not finite is noticed without branches. A state that once is not finite stays so, whatever is added, hence it is
+looked at when the run ends. In one dimension a gradient that is not finite makes the next state so: inf times c/inf is
+NaN. In several, a norm may overflow where the gradient is finite, so ``poison`` adds zero times each norm: NaN, for
+good.
+
 Functions take whole arrays and say which row they mean: to slice an array is to count a reference, atomically, which
 costs as much as a loop over lanes.
 """
@@ -90,22 +95,17 @@ def norms(g: Array, size: Array, dimension: int, lanes: int) -> None:
         size[i] = np.sqrt(size[i])
 
 
-def measure(x: Array, g: Array, size: Array, mean: Array, poison: Array, dimension: int, lanes: int) -> None:
-    """Gradient norms, added to their sums; poison turns NaN, for good, where one or a state is not finite."""
-    # Zero times a number that is not finite is NaN: no branch is needed to notice it.
+def measure(g: Array, size: Array, mean: Array, poison: Array, dimension: int, lanes: int) -> None:
+    """Gradient norms, added to their sums."""
     if dimension == 1:
         for i in range(lanes):
             size[i] = abs(g[0, i])
             mean[i] += size[i]
-            poison[i] += real(0) * size[i] + real(0) * x[0, i]
         return
     norms(g, size, dimension, lanes)
     for i in range(lanes):
         mean[i] += size[i]
         poison[i] += real(0) * size[i]
-    for j in range(dimension):
-        for i in range(lanes):
-            poison[i] += real(0) * x[j, i]
 
 
 def clipped_step(
@@ -117,7 +117,6 @@ def clipped_step(
         for i in range(lanes):
             length = abs(g[0, i])
             x[0, i] -= step_size * (min(one, threshold / length) * g[0, i])
-            poison[i] += real(0) * length
         return
     norms(g, size, dimension, lanes)
     for i in range(lanes):
@@ -284,7 +283,7 @@ def run_tasks(
                         trajectories[instance, block + i, t, j] = x[j, i]
                 for j in range(dimension):
                     gradients(objective[instance], x, g, objective_numbers, instance, j, lanes)
-                measure(x, g, size, mean, poison, dimension, lanes)
+                measure(g, size, mean, poison, dimension, lanes)
                 if due < len(checkpoints) and checkpoints[due] == t:
                     for i in range(lanes):
                         history[due, i] = size[i]
