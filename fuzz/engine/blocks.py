@@ -403,6 +403,23 @@ def vsin(x: Any) -> Any:
     return quarter_turns(x, 1)
 
 
+def vcos_turns(x: Any) -> Any:
+    """``cos(2 pi x)``, as in ``vmath.py``."""
+    s = 0.25 - tl.abs(x - ((x + 6755399441055744.0) - 6755399441055744.0))
+    z = s * s
+    series = z * 0.0011309237482517963 - 0.012031585942120627
+    series = series * z + 0.10422916220813984
+    series = series * z - 0.7181223017785006
+    series = series * z + 3.819952584848282
+    series = series * z - 15.09464257682299
+    series = series * z + 42.058693944897655
+    series = series * z - 76.70585975306139
+    series = series * z + 81.60524927607506
+    series = series * z - 41.34170224039976
+    series = series * z + 6.283185307179586
+    return s * series
+
+
 def vpower(x: Any, exponent: Any) -> Any:
     """``x^exponent`` for ``x > 0``."""
     return vexp(exponent * vlog(x))

@@ -40,7 +40,18 @@ for _name, _inline in {names}:
 """
 
 
-_FUNCTIONS = ("expm1_reduced", "power_of_two", "quarter_turns", "vexp", "vlog", "vtanh", "vcos", "vsin", "vpower")
+_FUNCTIONS = (
+    "expm1_reduced",
+    "power_of_two",
+    "quarter_turns",
+    "vexp",
+    "vlog",
+    "vtanh",
+    "vcos",
+    "vsin",
+    "vcos_turns",
+    "vpower",
+)
 _LOOPS = (
     "philox_lanes",
     "norms",

@@ -16,6 +16,7 @@ _FUNCTIONS = {
     "log": "vlog",
     "tanh": "vtanh",
     "cos": "vcos",
+    "cos_turns": "vcos_turns",
     "sin": "vsin",
     "sqrt": "np.sqrt",
     "abs": "abs",

@@ -21,6 +21,7 @@ _FUNCTIONS = {
     "log": "vlog",
     "tanh": "vtanh",
     "cos": "vcos",
+    "cos_turns": "vcos_turns",
     "sin": "vsin",
     "sqrt": "tl.sqrt",
     "abs": "tl.abs",
