@@ -13,7 +13,9 @@ import argparse
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -187,6 +189,43 @@ def linearity() -> list[tuple[str, list[float]]]:
     return rows
 
 
+def family_costs(clock: Clock) -> list[str]:
+    """Cost of each objective and each noise over that of the quadratic with two-point noise, d = 1, float64."""
+    seconds: dict[tuple[str, str], float] = {}
+    batch = workloads.w3(1, 500, (1,)).batches[0]
+    for row, pair in enumerate(zip(batch.objectives, batch.noises, strict=True)):
+        one, times = batch.take([row]), []
+        for _ in range(4):
+            began = clock()
+            run(one, 16384, checkpoints=[0])
+            times.append(clock() - began)
+        seconds[pair] = min(times)
+    base = seconds["quadratic", "two_point"]
+    objectives = ", ".join(f"{o} {seconds[o, 'two_point'] / base:.2f}" for o in dict.fromkeys(batch.objectives))
+    noises = ", ".join(f"{n} {seconds['quadratic', n] / base:.2f}" for n in dict.fromkeys(batch.noises))
+    return [
+        f"Cost of an objective over that of the quadratic, two-point noise (target: below 3): {objectives}.",
+        f"Cost of a noise over that of two-point noise, quadratic: {noises}.",
+    ]
+
+
+def cold_start() -> str:
+    """Seconds to the first result of a new process, with an empty and with a warm cache of kernels."""
+    code = (
+        "from fuzz.engine import Batch, Instance, run;"
+        "run(Batch.of([Instance('quadratic', {'curvature': 1.0}, [1.0], 0.1, 1.0, 9)]), 9)"
+    )
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "CLIPBOUNDS_CACHE": folder, "PYTHONPATH": str(Path(__file__).parents[1])}
+        for _ in range(2):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+            seconds.append(time.perf_counter() - began)
+    empty, warm = seconds
+    return f"First result of a new process: {empty:.1f} s with an empty cache (target 20), {warm:.1f} s warm (5)."
+
+
 def hardware(threads: int) -> str:
     """One line on the machine."""
     cpu = platform.processor() or platform.machine()
@@ -200,7 +239,7 @@ def hardware(threads: int) -> str:
 
 
 def main() -> None:
-    """Print the table, and write it to a file if one is named."""
+    """Print the table, and add it to a file if one is named."""
     options = argparse.ArgumentParser(description="Steps per second of the engines and of their peers.")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--only", choices=["W1", "W2", "W3"], action="append")
@@ -238,22 +277,18 @@ def main() -> None:
             f"Seconds for 1, 2 and 4 times as many {what}: {', '.join(f'{s:.3f}' for s in seconds)}."
             for what, seconds in linearity()
         ]
+    if not chosen.only:
+        notes += [*family_costs(clock), cold_start()]
     notes.append(f"Load average at the end: {', '.join(f'{v:.1f}' for v in os.getloadavg())}.")
     print("\n".join(notes))
     if chosen.out:
-        how = "One core, processor time." if chosen.one_core else "All cores, wall-clock time."
+        how = "One core, processor time" if chosen.one_core else "All cores, wall-clock time"
+        new = not chosen.out.exists()
         says = [f"- {w.name}: {w.says}; {w.steps:.3g} steps." for w, _ in pairs.values()]
-        text = [
-            f"# The engine on the CPU, {date.today().isoformat()}",
-            "",
-            f"{before}. {how}",
-            "",
-            *says,
-            "",
-            *lines,
-            "",
-        ]
-        chosen.out.write_text("\n".join([*text, *(f"- {n}" for n in notes), ""]), encoding="utf-8")
+        title = [f"# The engine on the CPU, {date.today().isoformat()}", "", *says] if new else []
+        text = [*title, "", f"## {how}", "", before + ".", "", *lines, "", *(f"- {n}" for n in notes), ""]
+        with chosen.out.open("a", encoding="utf-8") as file:
+            file.write("\n".join(text))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def vtanh(v: Any) -> Any:
     t = expm1_reduced(r) * scale + (scale - 1.0)
     size = -t / (2.0 + t)
     result = -size if x < 0.0 else size
-    return x if x != x or x == 0.0 else result
+    return x if x != x else result
 
 
 def quarter_turns(x: Any, turns: Any) -> Any:

@@ -76,6 +76,10 @@ def test_unknown_nodes_are_refused(formula: sp.Expr, message: str) -> None:
 def test_what_is_constant_in_the_loop_is_hoisted() -> None:
     kernel = numba_kernel(sp.Max(-a, sp.Min(a, b * v)) + a / (1 - b), (a, b), {v: "v"})
     assert set(kernel.hoisted) == {a, -a, b, a / (1 - b)}
+    # Constant factors are one number: no division is left in the loop.
+    kernel = numba_kernel(a * sp.tanh(2 * b * v / a), (a, b), {v: "v"})
+    assert set(kernel.hoisted) == {a, 2 * b / a}
+    assert "/" not in kernel.lines[-1]
     assert numba_kernel(v / 3, (), {v: "v"}, single=True).lines == ("((v) / (real(3.0)))",)
 
 

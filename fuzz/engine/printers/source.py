@@ -168,6 +168,11 @@ class SourcePrinter:
         return f"({text})"
 
     def _mul(self, node: sp.Mul) -> str:
+        fixed = [a for a in node.args if a.is_number or self._hoistable(a)]
+        if 1 < len(fixed) < len(node.args) and any(self._hoistable(a) for a in fixed):
+            # One number for the constant factors, or a quotient of parameters would be a division in the loop.
+            rest = sp.Mul(*(a for a in node.args if a not in fixed))
+            return f"({self._text(sp.Mul(*fixed))} * {self._text(rest)})"
         above: list[str] = []
         below: list[str] = []
         numbers = [a for a in node.args if a.is_number]
