@@ -114,6 +114,16 @@ def test_one_clear_line_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
         gpu.load()
 
 
+def test_nothing_else_needs_triton() -> None:
+    code = (
+        "import sys; sys.modules['triton'] = None; import fuzz.engine.gpu;"
+        "from fuzz.engine import Batch, Instance, run;"
+        "print(run(Batch.of([Instance('quadratic', {'curvature': 1.0}, [1.0], 0.5, 1.0, 1)]), 1).final_gap.item())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.125\n"
+
+
 @pytest.mark.parametrize(
     ("device", "message"),
     [
