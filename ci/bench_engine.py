@@ -1,69 +1,296 @@
-"""Steps per second of the engines, same machine and same run: ``python ci/bench_engine.py [SECONDS]``.
+"""Steps per second of the engines and of their peers: ``python ci/bench_engine.py [--one-core] [--out FILE.md]``.
 
-A step is one step of one replica of one instance. Every row is timed warm (compiled, caches filled); the ratio is to
-the NumPy reference in the same row. W1 is the first row: d = 1, quadratic, two-point noise.
+All contenders of a workload take turns in one process; a row shows the median over the rounds, the spread from the
+slowest to the fastest, and the median of our engine's speed over the peer's in the same round. Peers run a part of the
+workload where the whole would take minutes, in batches of the size that suits them; all are warm. A peer that cannot
+run here is named, with the reason. With ``--one-core`` all are held to one core and time is processor time: that is to
+be trusted where others use the machine too.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import platform
+import statistics
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
 
-from fuzz.engine import Batch, Instance, run
+import numba
+import numpy as np
+import torch
 
-OBJECTIVES = {
-    "quadratic": {"curvature": 1.0},
-    "huber": {"curvature": 1.0, "slope": 0.5},
-    "log_cosh": {"curvature": 1.0, "slope": 0.5},
-    "quartic": {"curvature": 1.0, "quartic": 0.25},
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from peers import workloads
+from peers.c_peer import build, c_runs
+from peers.numpy_peer import numpy_runs
+from peers.torch_peer import torch_runs, training_loop
+from peers.workloads import Workload
+
+from fuzz.engine import run
+
+OURS = "engine"
+REFERENCE = "NumPy reference, same words"
+TARGETS = {
+    ("W1", "float32"): {REFERENCE: 15, "torch eager": 20, "JAX jit(scan)": 15, "C with Philox": 0.9},
+    ("W1", "float64"): {REFERENCE: 12},
+    ("W2", "float32"): {REFERENCE: 15},
+    ("W3", "float64"): {REFERENCE: 8},
 }
-NOISES = {
-    "two_point": {"up": 2.0, "probability": 0.25},
-    "gaussian": {"scale": 1.0},
-    "student_t": {"scale": 1.0, "degrees": 3.0},
-    "skewed_exponential": {"scale": 1.0},
-    "worst_two_point": {"sigma": 1.0},
-}
-CASES = [
-    ("quadratic", "two_point", 1),
-    ("quadratic", "two_point", 10),
-    *((name, "two_point", 1) for name in OBJECTIVES if name != "quadratic"),
-    *(("quadratic", name, 1) for name in NOISES if name != "two_point"),
-]
-STEPS = 500
 
 
-def speed(batch: Batch, backend: str, dtype: str, replicas: int, seconds: float) -> float:
-    """Best steps per second over repeated runs of about ``seconds`` in all."""
-    run(batch, replicas, backend=backend, dtype=dtype, checkpoints=[0])
-    best, until = 0.0, time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        began = time.perf_counter()
-        run(batch, replicas, backend=backend, dtype=dtype, checkpoints=[0])
-        best = max(best, len(batch) * replicas * STEPS / (time.perf_counter() - began))
-    return best
+@dataclass(frozen=True)
+class Contender:
+    """Something that is timed: ``go`` does ``steps`` steps."""
+
+    name: str
+    go: Callable[[], Any]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; the ratio is our speed over this one's."""
+
+    workload: str
+    dtype: str
+    name: str
+    speeds: tuple[float, ...]
+    ratio: float
+    target: float | None
+
+    @property
+    def text(self) -> str:
+        """As a line of Markdown."""
+        middle, low, high = (f(self.speeds) / 1e6 for f in (statistics.median, min, max))
+        ratio = "" if self.name == OURS else f"{self.ratio:.3g}"
+        wanted = "" if self.target is None else f"{self.target:g}"
+        verdict = "" if self.target is None else ("met" if self.ratio >= self.target else "missed")
+        cells = (self.workload, self.dtype, self.name, f"{middle:.4g}", f"{low:.4g} to {high:.4g}")
+        return f"| {' | '.join((*cells, ratio, wanted, verdict))} |"
+
+
+HEADER = (
+    "| workload | precision | contender | 10^6 steps/s | spread | engine/contender | target | |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+Clock = Callable[[], float]
+
+
+def take_turns(
+    workload: str, dtype: str, contenders: list[Contender], rounds: int, clock: Clock, targets: Mapping[str, float]
+) -> list[Row]:
+    """Time every contender once per round, after one warm-up."""
+    for contender in contenders:
+        contender.go()
+    speeds: dict[str, list[float]] = {c.name: [] for c in contenders}
+    for _ in range(rounds):
+        for contender in contenders:
+            began = clock()
+            contender.go()
+            speeds[contender.name].append(contender.steps / (clock() - began))
+    return [
+        Row(
+            workload,
+            dtype,
+            name,
+            tuple(values),
+            statistics.median(a / b for a, b in zip(speeds[OURS], values, strict=True)),
+            targets.get(name),
+        )
+        for name, values in speeds.items()
+    ]
+
+
+def contenders(whole: Workload, small: Workload, dtype: str, threads: int, absent: dict[str, str]) -> list[Contender]:
+    """Our engine and whoever can run here."""
+    found = [
+        Contender(OURS, lambda: whole.run("cpu", dtype), whole.steps),
+        Contender(REFERENCE, lambda: small.run("reference", dtype), small.steps),
+    ]
+    if whole.name == "W3":
+        return found
+    # By trial on the machine of the committed results: larger batches leave the cache, smaller ones call more.
+    runs, steps = (16384, 250) if whole.name == "W1" else (512, 50)
+    found.append(Contender("NumPy, own generator", numpy_runs(whole, dtype, runs, steps), runs * steps))
+    found.append(Contender("torch eager", torch_runs(whole, dtype, runs, steps), runs * steps))
+    try:
+        go = torch_runs(whole, dtype, runs, steps, compiled=True)
+        go()
+        found.append(Contender("torch.compile", go, runs * steps))
+    except Exception as error:
+        absent["torch.compile"] = str(error).strip().splitlines()[0]
+    try:
+        from peers.jax_peer import jax_runs
+
+        found.append(Contender("JAX jit(scan)", jax_runs(whole, dtype, runs, steps), runs * steps))
+    except ImportError as error:
+        absent["JAX jit(scan)"] = str(error)
+    if dtype == "float32":
+        found.append(Contender("torch.optim.SGD + clip_grad_norm_", training_loop(whole, 200), 200))
+    if whole.name == "W1":
+        library = build()
+        if library is None:
+            absent["C with Philox"] = "no gcc"
+        else:
+            go = c_runs(library, whole, dtype, threads)
+            agree(go(), whole, dtype)
+            found.append(Contender("C with Philox", go, whole.steps))
+    return found
+
+
+def agree(measured: Any, whole: Workload, dtype: str) -> None:
+    """The C kernel computes what the engine computes, bit by bit."""
+    result = run(whole.batches[0], whole.replicas, dtype=dtype, checkpoints=[0])
+    if not all(np.array_equal(a, b) for a, b in zip(measured, (result.average_gradient_norm, result.final_gap))):  # noqa: B905
+        raise SystemExit("the C kernel and the engine disagree")
+
+
+def threads_ratio() -> str:
+    """Two threads against one, W1 float32: best of thirty turns each, as others may hold a core meanwhile."""
+    whole = workloads.w1(64)
+    wall, processor = {1: float("inf"), 2: float("inf")}, {1: float("inf"), 2: float("inf")}
+    for _ in range(30):
+        for count in wall:
+            numba.config.NUMBA_NUM_THREADS = count
+            began, used = time.perf_counter(), time.process_time()
+            whole.run("cpu", "float32")
+            wall[count] = min(wall[count], time.perf_counter() - began)
+            processor[count] = min(processor[count], time.process_time() - used)
+    return (
+        f"Two threads are {wall[1] / wall[2]:.2f} times as fast as one by wall-clock time (target 1.7), "
+        f"for {processor[2] / processor[1]:.2f} times the processor time."
+    )
+
+
+def linearity() -> list[tuple[str, list[float]]]:
+    """Seconds of the engine for 1, 2 and 4 times as many instances, replicas or steps, best of three."""
+    base = {"instances": 32, "replicas": 1024, "steps": 500}
+    rows = []
+    for what in base:
+        seconds = []
+        for factor in (1, 2, 4):
+            whole = workloads.w1(**{**base, what: base[what] * factor})
+            times = []
+            for _ in range(3):
+                began = time.perf_counter()
+                whole.run("cpu", "float32")
+                times.append(time.perf_counter() - began)
+            seconds.append(min(times))
+        rows.append((what, seconds))
+    return rows
+
+
+def family_costs(clock: Clock) -> list[str]:
+    """Cost of each objective and each noise over that of the quadratic with two-point noise, d = 1, float64."""
+    seconds: dict[tuple[str, str], float] = {}
+    batch = workloads.w3(1, 500, (1,)).batches[0]
+    for row, pair in enumerate(zip(batch.objectives, batch.noises, strict=True)):
+        one, times = batch.take([row]), []
+        for _ in range(4):
+            began = clock()
+            run(one, 16384, checkpoints=[0])
+            times.append(clock() - began)
+        seconds[pair] = min(times)
+    base = seconds["quadratic", "two_point"]
+    objectives = ", ".join(f"{o} {seconds[o, 'two_point'] / base:.2f}" for o in dict.fromkeys(batch.objectives))
+    noises = ", ".join(f"{n} {seconds['quadratic', n] / base:.2f}" for n in dict.fromkeys(batch.noises))
+    return [
+        f"Cost of an objective over that of the quadratic, two-point noise (target: below 3): {objectives}.",
+        f"Cost of a noise over that of two-point noise, quadratic: {noises}.",
+    ]
+
+
+def cold_start() -> str:
+    """Seconds to the first result of a new process, with an empty and with a warm cache of kernels."""
+    code = (
+        "from fuzz.engine import Batch, Instance, run;"
+        "run(Batch.of([Instance('quadratic', {'curvature': 1.0}, [1.0], 0.1, 1.0, 9)]), 9)"
+    )
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "CLIPBOUNDS_CACHE": folder, "PYTHONPATH": str(Path(__file__).parents[1])}
+        for _ in range(2):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+            seconds.append(time.perf_counter() - began)
+    empty, warm = seconds
+    return f"First result of a new process: {empty:.1f} s with an empty cache (target 20), {warm:.1f} s warm (5)."
+
+
+def hardware(threads: int) -> str:
+    """One line on the machine."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0] if names else cpu
+    load = ", ".join(f"{v:.1f}" for v in os.getloadavg())
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
+    return f"{cpu}, {threads} threads; load average {load}; {versions}, torch {torch.__version__}"
 
 
 def main() -> None:
-    """Print the table."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
-    print(f"{len(os.sched_getaffinity(0))} cores; million steps per second")
-    print(
-        f"{'objective':10} {'noise':20} {'d':>3} {'reference':>10} "
-        f"{'cpu f64':>10} {'ratio':>6} {'cpu f32':>10} {'ratio':>6}"
-    )
-    for objective, noise, d in CASES:
-        batch = Batch.of(
-            [Instance(objective, OBJECTIVES[objective], [1.0] * d, 0.1, 0.5, STEPS, noise, NOISES[noise])], seed=1
-        )
-        reference = speed(batch, "reference", "float64", 4096, seconds)
-        double = speed(batch, "cpu", "float64", 32768, seconds)
-        single = speed(batch, "cpu", "float32", 32768, seconds)
-        print(
-            f"{objective:10} {noise:20} {d:3} {reference / 1e6:10.1f} {double / 1e6:10.1f} {double / reference:6.1f} "
-            f"{single / 1e6:10.1f} {single / reference:6.1f}"
-        )
+    """Print the table, and add it to a file if one is named."""
+    options = argparse.ArgumentParser(description="Steps per second of the engines and of their peers.")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--only", choices=["W1", "W2", "W3"], action="append")
+    options.add_argument("--one-core", action="store_true")
+    options.add_argument("--out", type=Path)
+    chosen = options.parse_args()
+    clock = time.process_time if chosen.one_core else time.perf_counter
+    if chosen.one_core:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    threads = len(os.sched_getaffinity(0))
+    numba.config.NUMBA_NUM_THREADS = threads
+    torch.set_num_threads(threads)
+    before = hardware(threads)
+    print(before, flush=True)
+    pairs = {
+        "W1": (workloads.w1(), workloads.w1(1, 4096, 250)),
+        "W2": (workloads.w2(), workloads.w2(1, 512, 20)),
+        "W3": (workloads.w3(), workloads.w3(steps=10)),
+    }
+    absent: dict[str, str] = {}
+    lines = [HEADER]
+    print(HEADER)
+    for name, (whole, small) in pairs.items():
+        if chosen.only and name not in chosen.only:
+            continue
+        for dtype in ("float32", "float64"):
+            found = contenders(whole, small, dtype, threads, absent)
+            for row in take_turns(name, dtype, found, chosen.rounds, clock, TARGETS.get((name, dtype), {})):
+                lines.append(row.text)
+                print(row.text, flush=True)
+    notes = [f"{name} did not run: {why}" for name, why in absent.items()]
+    if not chosen.only and not chosen.one_core:
+        notes.append(threads_ratio())
+        notes += [
+            f"Seconds for 1, 2 and 4 times as many {what}: {', '.join(f'{s:.3f}' for s in seconds)}."
+            for what, seconds in linearity()
+        ]
+    if not chosen.only:
+        notes += [*family_costs(clock), cold_start()]
+    notes.append(f"Load average at the end: {', '.join(f'{v:.1f}' for v in os.getloadavg())}.")
+    print("\n".join(notes))
+    if chosen.out:
+        how = "One core, processor time" if chosen.one_core else "All cores, wall-clock time"
+        new = not chosen.out.exists()
+        says = [f"- {w.name}: {w.says}; {w.steps:.3g} steps." for w, _ in pairs.values()]
+        title = [f"# The engine on the CPU, {date.today().isoformat()}", "", *says] if new else []
+        text = [*title, "", f"## {how}", "", before + ".", "", *lines, "", *(f"- {n}" for n in notes), ""]
+        with chosen.out.open("a", encoding="utf-8") as file:
+            file.write("\n".join(text))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Clipped SGD over a batch: one entry point, several engines, one stream of random words.
+"""Clipped SGD and its relatives over a batch: one entry point, several engines, one stream of random words.
 
-``reference`` is NumPy and meant to be read, ``cpu`` is compiled, ``torch`` differentiates values by itself and is the
-independent witness. Words are the same on all; trajectories are bit-identical on one engine however a batch is split.
+``reference`` is NumPy and meant to be read, ``cpu`` and ``gpu`` are compiled, ``torch`` differentiates values by itself
+and is the independent witness. Words are the same on all; trajectories are bit-identical on one engine however a batch
+is split.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from fuzz.engine.statistics import Plan, Statistics, checkpoint_steps
 
 __all__ = ["BACKENDS", "Batch", "Instance", "Statistics", "run"]
 
-BACKENDS = {"cpu": "fuzz.engine.cpu", "reference": "fuzz.engine.reference", "torch": "fuzz.engine.torch_engine"}
+BACKENDS = {
+    "cpu": "fuzz.engine.cpu",
+    "gpu": "fuzz.engine.gpu",
+    "reference": "fuzz.engine.reference",
+    "torch": "fuzz.engine.torch_engine",
+}
 """Engines by name, as modules with a function ``run(batch, plan)``; imported when first used."""
 
 
@@ -31,8 +37,9 @@ def run(
     groups: int | None = None,
     record: int = 0,
     checkpoints: Sequence[int] | npt.NDArray[np.integer] | None = None,
+    device: str | int | None = None,
 ) -> Statistics:
-    """Run ``x' = x - step_size clip(gradient + noise)`` for every instance and replica.
+    """Run ``x' = x - step_size clip(gradient + noise)``, or the batch's algorithm, for every instance and replica.
 
     Args:
         batch: I instances of dimension d.
@@ -44,12 +51,20 @@ def run(
         groups: also report the means of this many equal groups of consecutive replicas.
         record: also return the trajectories of the first ``record`` replicas.
         checkpoints: steps at which gradient norms are recorded; by default all of up to 256, else about 64.
+        device: which GPU, such as ``"cuda:1"`` or 1, by default the current one; for backend ``"gpu"`` alone.
 
     Raises:
-        ValueError: one line with the offending value.
+        ValueError: one line with the offending value; also where there is no GPU.
+        MemoryError: one line with the size of the batch. On the GPU a batch is split and tried again first.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; known: {', '.join(sorted(BACKENDS))}")
-    plan = Plan(replicas, first_replica, dtype, groups, record, checkpoint_steps(batch, checkpoints))
-    statistics: Statistics = importlib.import_module(BACKENDS[backend]).run(batch, plan)
+    if device is not None and backend != "gpu":
+        raise ValueError(f"backend {backend!r} runs on the CPU and takes no device, not {device!r}")
+    plan = Plan(replicas, first_replica, dtype, groups, record, checkpoint_steps(batch, checkpoints), device)
+    try:
+        statistics: Statistics = importlib.import_module(BACKENDS[backend]).run(batch, plan)
+    except MemoryError as error:
+        size = f"{len(batch)} instances x {replicas} replicas, {record} recorded"
+        raise MemoryError(f"backend {backend!r} has not the memory for {size}: {error}") from error
     return statistics

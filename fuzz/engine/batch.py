@@ -1,8 +1,9 @@
-"""What is run: many instances of clipped SGD, of one dimension, as plain arrays."""
+"""What is run: many instances of clipped SGD or a relative of it, of one dimension, as plain arrays."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,26 @@ from theorems.language.parameters import Domain
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-ALGORITHMS = ("clipped_sgd",)
-"""``clipped_sgd``: ``x' = x - step_size clip(gradient + noise)``, one sample per step."""
+ALGORITHMS = ("clipped_sgd", "batch_clipping", "per_sample_clipping", "dp_sgd")
+"""What one step subtracts, times the step size; ``g_k = gradient + noise_k``, k = 1, ..., n are the samples.
+
+- ``clipped_sgd``: ``clip(g_1)``, one sample.
+- ``batch_clipping``: ``clip(mean_k g_k)``, the usual mini-batch.
+- ``per_sample_clipping``: ``mean_k clip(g_k)``.
+- ``dp_sgd``: ``mean_k clip(g_k) + z`` with ``z ~ N(0, zeta^2/d I_d)``, hence ``E|z|^2 = zeta^2``: the update of
+  Abadi et al. (CCS 2016), in the parametrisation of Koloskova et al. (2023).
+
+With one sample (and ``zeta = 0``) they are all ``clipped_sgd``, bit by bit; ``c = inf`` gives unclipped SGD.
+"""
+
+PRIVACY_LAW = "gaussian"
+"""The entry of ``functions.NOISES`` that draws z, with ``scale = zeta/sqrt(d)`` in every coordinate."""
+
+MOST_SAMPLES = 4096
+"""Bound on samples per step: the compiled engines keep the words of each."""
 
 _LIMIT = 2**32
+_PER_INSTANCE = ("step_size", "clipping_threshold", "steps", "instance_ids", "privacy_deviation")
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class Instance:
         clipping_threshold: c, or inf for no clipping.
         steps: T.
         noise: family name; ``noise_parameters`` as for the objective.
+        privacy_deviation: zeta of ``dp_sgd``, with ``E|z|^2 = zeta^2``; 0 for the other algorithms.
     """
 
     objective: str
@@ -46,11 +64,12 @@ class Instance:
     steps: int
     noise: str = "none"
     noise_parameters: Mapping[str, float | Sequence[float]] = dataclasses.field(default_factory=dict)
+    privacy_deviation: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Instances of clipped SGD with the same dimension d. Arrays are copied and made read-only.
+    """Instances of one algorithm with the same dimension d. Arrays are copied and made read-only.
 
     Args:
         objectives: I family names of ``functions.OBJECTIVES``.
@@ -65,7 +84,8 @@ class Batch:
         seed: of the campaign.
         purpose: ``"search"``, ``"confirm"`` or another word; a stream of its own for each.
         algorithm: one of :data:`ALGORITHMS`.
-        samples: samples per step; ``clipped_sgd`` takes one.
+        samples: n, samples per step; ``clipped_sgd`` takes one.
+        privacy_deviation: float64 [I], zeta of ``dp_sgd``, units F/X; empty means 0, as other algorithms need.
 
     Raises:
         ValueError: one line with the offending value.
@@ -84,11 +104,14 @@ class Batch:
     purpose: str = "search"
     algorithm: str = "clipped_sgd"
     samples: int = 1
+    privacy_deviation: Floats = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"unknown algorithm {self.algorithm!r}; known: {', '.join(ALGORITHMS)}")
-        if self.samples != 1:
+        if type(self.samples) is not int or not 1 <= self.samples <= MOST_SAMPLES:
+            raise ValueError(f"samples must be an int between 1 and {MOST_SAMPLES}, not {self.samples!r}")
+        if self.algorithm == "clipped_sgd" and self.samples != 1:
             raise ValueError(f"clipped_sgd takes 1 sample per step, not {self.samples!r}")
         if type(self.seed) is not int:
             raise ValueError(f"seed must be an int, not {self.seed!r}")
@@ -109,7 +132,10 @@ class Batch:
             ("instance_ids", np.int64),
         ):
             self._freeze(name, kind, 1)
-        for name in ("objectives", "noises", "step_size", "clipping_threshold", "steps", "instance_ids"):
+        if np.size(self.privacy_deviation) == 0:
+            object.__setattr__(self, "privacy_deviation", np.zeros(count))
+        self._freeze("privacy_deviation", np.float64, 1)
+        for name in ("objectives", "noises", *_PER_INSTANCE):
             if len(getattr(self, name)) != count:
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries for {count} instances")
         for name in ("objective_parameters", "noise_parameters"):
@@ -119,6 +145,10 @@ class Batch:
         self._check("x0", np.isfinite(self.x0), "finite")
         self._check("step_size", np.isfinite(self.step_size) & (self.step_size > 0), "positive and finite")
         self._check("clipping_threshold", self.clipping_threshold > 0, "positive (inf for no clipping)")
+        zeta = self.privacy_deviation
+        self._check("privacy_deviation", np.isfinite(zeta) & (zeta >= 0), "nonnegative and finite")
+        if self.algorithm != "dp_sgd":
+            self._check("privacy_deviation", zeta == 0, f"0 for {self.algorithm}")
         self._check("steps", self.steps >= 1, "at least 1")
         self._check("steps", self.steps * dimension < 4 * _LIMIT, "such that steps * d < 2^34")
         self._check_families("objective", self.objectives, self.objective_parameters, OBJECTIVES)
@@ -134,6 +164,8 @@ class Batch:
         seed: int = 0,
         purpose: str = "search",
         instance_ids: Sequence[int] | None = None,
+        algorithm: str = "clipped_sgd",
+        samples: int = 1,
     ) -> Batch:
         """Build the arrays; ids are 0, 1, ... unless given.
 
@@ -162,6 +194,9 @@ class Batch:
             instance_ids=np.arange(len(instances)) if instance_ids is None else np.array(instance_ids),
             seed=seed,
             purpose=purpose,
+            algorithm=algorithm,
+            samples=samples,
+            privacy_deviation=np.array([i.privacy_deviation for i in instances], np.float64),
         )
 
     def __len__(self) -> int:
@@ -181,17 +216,13 @@ class Batch:
             noises=tuple(self.noises[i] for i in index),
             **{
                 name: getattr(self, name)[index]
-                for name in (
-                    "objective_parameters",
-                    "noise_parameters",
-                    "x0",
-                    "step_size",
-                    "clipping_threshold",
-                    "steps",
-                    "instance_ids",
-                )
+                for name in ("objective_parameters", "noise_parameters", "x0", *_PER_INSTANCE)
             },
         )
+
+    def privacy_scale(self) -> Floats:
+        """Standard deviation of each coordinate of z, ``zeta/sqrt(d)``, [I]."""
+        return self.privacy_deviation / math.sqrt(self.dimension)
 
     def keys(self) -> npt.NDArray[np.uint32]:
         """The Philox key of each instance, [I, 2]."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fuzz.engine import kernels
-from fuzz.engine.batch import Batch, Floats
-from fuzz.engine.lanes import LANES
+from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
+from fuzz.engine.formulas import hoisted_numbers
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES
 
@@ -21,11 +20,22 @@ _MEMORY = 2**26
 """Bytes of sums at a time."""
 
 
+LANES = 128
+"""Replicas at a time, at least; by trial: a few kilobytes per row, so that loops cost more than calls."""
+
+_MOST_LANES = 512
+
+
+def breadth(dimension: int) -> int:
+    """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache."""
+    return max(LANES, _MOST_LANES // dimension)
+
+
 def run(batch: Batch, plan: Plan) -> Statistics:
     """Run every instance; see :func:`fuzz.engine.run`."""
     gatherer = Gatherer(batch, plan)
     compiled = kernels.load(plan.dtype)
-    per_group = -(-plan.group_size // _width(plan))
+    per_group = -(-plan.group_size // _width(plan, batch.dimension))
     rows = per_group * (plan.groups or 1)
     chunk = max(1, _MEMORY // (rows * len(plan.checkpoints) * 16))
     for first in range(0, len(batch), chunk):
@@ -35,23 +45,24 @@ def run(batch: Batch, plan: Plan) -> Statistics:
 
 def words(key: tuple[int, int], first: int, block: int, sample: int, stream: int) -> npt.NDArray[np.uint32]:
     """The compiled engine's Philox words of LANES replicas, [4, LANES]: for tests."""
-    result = np.empty((4, LANES), np.uint32)
-    kernels.load("float64").module.philox_lanes(result, key[0], key[1], first, block, sample, stream, LANES)
-    return result
+    result = np.empty((1, 1, 4, LANES), np.uint32)
+    kernels.load("float64").module.philox_lanes(result, 0, 0, *key, first, block, sample, stream, LANES)
+    return result[0, 0]
 
 
-def _width(plan: Plan) -> int:
-    """Replicas per row of sums. It depends on the plan alone, so that sums do not depend on the number of threads."""
-    blocks = -(-plan.group_size // LANES)
-    return min(plan.group_size, -(-blocks // 64) * LANES)
+def _width(plan: Plan, dimension: int) -> int:
+    """Replicas per row of sums. It does not depend on the number of threads, hence sums do not."""
+    lanes = breadth(dimension)
+    blocks = -(-plan.group_size // lanes)
+    return min(plan.group_size, -(-blocks // 64) * lanes)
 
 
-def _tasks(instances: int, plan: Plan) -> npt.NDArray[np.int64]:
+def _tasks(instances: int, plan: Plan, dimension: int) -> npt.NDArray[np.int64]:
     """Rows (instance, start, stop, first row, width); no two tasks share a row of sums."""
-    width, size = _width(plan), plan.group_size
+    width, size = _width(plan, dimension), plan.group_size
     per_group = -(-size // width)
     # Small groups share a task, so that lanes are not left empty.
-    together = max(1, LANES // size)
+    together = max(1, breadth(dimension) // size)
     ranges = []
     if together > 1:
         for start in range(0, plan.replicas, together * size):
@@ -65,19 +76,6 @@ def _tasks(instances: int, plan: Plan) -> npt.NDArray[np.int64]:
     return np.array([(i, *r) for i in range(instances) for r in ranges], np.int64)
 
 
-def _hoisted(
-    formulas: Mapping[str, kernels.Formula], names: tuple[str, ...], numbers: Floats
-) -> npt.NDArray[np.float64]:
-    """Numbers [I, d, H] that the compiled formulas read."""
-    most = max(1, *(len(formulas[n].hoisted) for n in names))
-    result = np.zeros((len(names), numbers.shape[2], most))
-    for name in dict.fromkeys(names):
-        rows = [i for i, other in enumerate(names) if other == name]
-        values = formulas[name].evaluate(numbers[rows].transpose(1, 0, 2))
-        result[rows, :, : len(values)] = values.transpose(1, 2, 0)
-    return result
-
-
 def _run_chunk(
     batch: Batch, plan: Plan, gatherer: Gatherer, compiled: kernels.Kernels, chunk: slice, rows: int
 ) -> None:
@@ -86,14 +84,18 @@ def _run_chunk(
     count = len(objectives)
     laws = [NOISES[n] for n in noises]
     with np.errstate(all="ignore"):
-        gradient_numbers = _hoisted(compiled.gradients, objectives, batch.objective_parameters[chunk]).astype(real)
-        value_numbers = _hoisted(compiled.values, objectives, batch.objective_parameters[chunk])
-        noise_numbers = _hoisted(compiled.samples, noises, batch.noise_parameters[chunk])
+        gradient_numbers = hoisted_numbers(compiled.gradients, objectives, batch.objective_parameters[chunk]).astype(
+            real
+        )
+        value_numbers = hoisted_numbers(compiled.values, objectives, batch.objective_parameters[chunk])
+        noise_numbers = hoisted_numbers(compiled.samples, noises, batch.noise_parameters[chunk])
+        privacy_scale = np.repeat(batch.privacy_scale()[chunk, None, None], batch.dimension, 2)
+        privacy_numbers = hoisted_numbers(compiled.samples, (PRIVACY_LAW,) * count, privacy_scale)
         start, step_size = batch.x0[chunk].astype(real), batch.step_size[chunk].astype(real)
     outputs = {name: getattr(gatherer, name)[chunk] for name in ("average", "gap", "valid")}
     total, square = (np.zeros((count, rows, len(plan.checkpoints))) for _ in range(2))
     trajectories = np.empty((count, 0, 1, 1)) if gatherer.trajectories is None else gatherer.trajectories[chunk]
-    tasks = _tasks(count, plan)
+    tasks = _tasks(count, plan, batch.dimension)
     arguments: list[Any] = [
         np.array([compiled.gradients[n].number for n in objectives], np.int64),
         gradient_numbers,
@@ -108,12 +110,17 @@ def _run_chunk(
         batch.clipping_threshold[chunk].copy(),
         batch.steps[chunk].copy(),
         batch.keys()[chunk].astype(np.int64),
+        ALGORITHMS.index(batch.algorithm),
+        batch.samples,
+        compiled.samples[PRIVACY_LAW].number,
+        privacy_numbers,
         plan.first_replica,
         plan.checkpoints.copy(),
         *outputs.values(),
         total,
         square,
         trajectories,
+        breadth(batch.dimension),
     ]
     threads = min(int(vars(numba.config)["NUMBA_NUM_THREADS"]), len(tasks))
     bounds = np.linspace(0, len(tasks), min(len(tasks), 8 * threads) + 1).astype(int).tolist()

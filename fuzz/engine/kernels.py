@@ -1,33 +1,21 @@
-"""Writes the module that Numba compiles: ``lanes.py`` and one generated loop for each family, as a file in a cache.
-
-A file, and not a string, since Numba keeps compiled code beside files: a process pays seconds once per machine and
-version. The file's name is a hash of its content, and it is put in place by a rename, so that processes may race.
-"""
+"""Writes the module that Numba compiles: ``lanes.py`` and one generated loop for each family, as a file in a cache."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import os
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numba
-import numpy as np
-import numpy.typing as npt
-import sympy as sp
 
-from fuzz.engine import lanes, vmath
+from fuzz.engine import generated, lanes, vmath
+from fuzz.engine.formulas import Formula
+from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
-from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
 from theorems.language.parameters import c, m
 
 _FUTURE = "from __future__ import annotations\n"
@@ -44,31 +32,38 @@ real = np.{dtype}
 
 _FOOTER = """
 
-# Elementary functions are inlined always, or a large one would be a call, which stops vectorisation.
+# Elementary functions are inlined always, or a large one would be a call, which stops vectorisation. Loops do without
+# Numba's runtime of counted references (one allocates): atomic counting on each call would cost more than the loops.
 for _name, _inline in {names}:
-    globals()[_name] = njit(cache=True, nogil=True, error_model="numpy", inline=_inline)(globals()[_name])
+    _compile = njit(cache=True, nogil=True, error_model="numpy", inline=_inline, _nrt=_name == "run_tasks")
+    globals()[_name] = _compile(globals()[_name])
 """
 
 
-_FUNCTIONS = ("expm1_reduced", "power_of_two", "quarter_turns", "vexp", "vlog", "vtanh", "vcos", "vsin", "vpower")
-_LOOPS = ("philox_lanes", "norms", "clipped_step", "run_tasks")
-
-
-@dataclass(frozen=True)
-class Formula:
-    """A compiled formula: its number in the switch, and what is evaluated once per instance for it."""
-
-    number: int
-    parameters: tuple[sp.Symbol, ...]
-    hoisted: tuple[sp.Expr, ...]
-
-    def evaluate(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Hoisted numbers [H, ...] from parameters [P, ...]."""
-        values = [numbers[k] for k in range(len(self.parameters))]
-        result = np.empty((len(self.hoisted), *numbers.shape[1:]))
-        for k, expression in enumerate(self.hoisted):
-            result[k] = numpy_function(expression, self.parameters)(*values)
-        return result
+_FUNCTIONS = (
+    "expm1_reduced",
+    "power_of_two",
+    "quarter_turns",
+    "vexp",
+    "vlog",
+    "vtanh",
+    "vcos",
+    "vsin",
+    "vcos_turns",
+    "vpower",
+)
+_LOOPS = (
+    "philox_lanes",
+    "norms",
+    "measure",
+    "clipped_step",
+    "add_noise",
+    "add_clipped",
+    "fill",
+    "divide",
+    "add",
+    "run_tasks",
+)
 
 
 @dataclass(frozen=True)
@@ -81,25 +76,35 @@ class Kernels:
     samples: Mapping[str, Formula]
 
 
-def cache_directory() -> Path:
-    """Where generated and compiled code is kept: ``$CLIPBOUNDS_CACHE``, else ``~/.cache/clipbounds``."""
-    given = os.environ.get("CLIPBOUNDS_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "clipbounds"
-
-
 def _switch(name: str, arguments: str, before: list[str], kernels: list[tuple[str, Kernel]], store: str) -> str:
     """``def name(family, ...)`` with one loop over lanes for each family."""
     text = f"def {name}(family, {arguments}, lanes):\n"
     for number, (family, kernel) in enumerate(kernels):
         text += f"    {'if' if number == 0 else 'elif'} family == {number}:  # {family}\n"
         for k in range(len(kernel.hoisted)):
-            text += f"        h{k} = h[{k}]\n"
+            text += f"        h{k} = {kernel.reads[k]}(h[instance, j, {k}])\n"
         text += "        for i in range(lanes):\n"
         used = " ".join(kernel.lines)
         for line in [*(b for b in before if b.split(" =")[0] in used), *kernel.lines[:-1]]:
             text += f"            {line}\n"
         text += f"            {store.format(result=kernel.lines[-1])}\n"
     return text + "\n\n"
+
+
+def _sample_kernel(noise: Noise) -> Kernel:
+    """A law as a kernel: counts of events are read as integers, and atoms alone in the precision of the states."""
+    sample, counts = by_words(noise)
+    names = {U0: "u0", U1: "u1", W0: "words[k, 0, q, i]", m: "size", c: "c"}
+    names |= {count: f"h{{{count}}}" for count in counts}
+    kernel = numba_kernel(sample, noise.parameters, names)
+    found = len(kernel.hoisted)
+    numbers = {str(count): found + k for k, count in enumerate(counts)}
+    plain = "np.float64" if needs_uniforms(sample) or noise.oracle else "real"
+    return Kernel(
+        tuple(line.format(**numbers) for line in kernel.lines) if counts else kernel.lines,
+        (*kernel.hoisted, *counts.values()),
+        (plain,) * found + ("np.uint32",) * len(counts),
+    )
 
 
 def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
@@ -109,24 +114,29 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
         for o in OBJECTIVES.values()
     ]
     values = [(o.name, o.parameters, numba_kernel(o.value, o.parameters, {x: "v"})) for o in OBJECTIVES.values()]
-    symbols = {U0: "u0", U1: "u1", m: "size", c: "c"}
-    samples = [(n.name, n.parameters, numba_kernel(n.sample, n.parameters, symbols)) for n in NOISES.values()]
+    samples = [(n.name, n.parameters, _sample_kernel(n)) for n in NOISES.values()]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
-    text += _switch("gradients", "x, g, h", ["v = x[i]"], [(n, k) for n, _, k in gradients], "g[i] = {result}")
     text += _switch(
-        "values", "x, out, h", ["v = np.float64(x[i])"], [(n, k) for n, _, k in values], "out[i] = {result}"
+        "gradients", "x, g, h, instance, j", ["v = x[j, i]"], [(n, k) for n, _, k in gradients], "g[j, i] = {result}"
+    )
+    text += _switch(
+        "values",
+        "x, out, h, instance, j",
+        ["v = np.float64(x[j, i])"],
+        [(n, k) for n, _, k in values],
+        "out[i] += {result}",
     )
     text += _switch(
         "samples",
-        "w0, w1, norm, c, h, out",
+        "words, k, q, norm, c, h, instance, j, out",
         [
-            "u0 = (np.float64(w0[i]) + 0.5) * 2.0**-32",
-            "u1 = (np.float64(w1[i]) + 0.5) * 2.0**-32",
+            "u0 = (np.float64(words[k, 0, q, i]) + 0.5) * 2.0**-32",
+            "u1 = (np.float64(words[k, 1, q, i]) + 0.5) * 2.0**-32",
             "size = np.float64(norm[i])",
         ],
         [(n, k) for n, _, k in samples],
-        "out[i] = real({result})",
+        "out[j, i] += real({result})",
     )
     loops = ("gradients", "values", "samples", *_LOOPS)
     text += _FOOTER.format(names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)])
@@ -137,36 +147,10 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
     return text, roles
 
 
-@lru_cache(maxsize=8)
-def _load(text: str) -> ModuleType:
-    digest = hashlib.blake2b(f"{numba.__version__}\n{text}".encode(), digest_size=12).hexdigest()
-    folder = cache_directory() / "engine" / digest
-    path = folder / f"kernels_{digest}.py"
-    if not path.exists():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            # A home that cannot be written to costs a compilation per process.
-            folder = Path(tempfile.mkdtemp(prefix="clipbounds-"))
-            path = folder / path.name
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # Atomic, and the same content whoever wins.
-        os.replace(temporary, path)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load the generated module {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def load(dtype: str) -> Kernels:
     """The module for states of ``dtype``, generated if the cache does not hold it; compiled when first called."""
     text, roles = _text(dtype, tuple(OBJECTIVES.values()), tuple(NOISES.values()))
-    return Kernels(_load(text), roles["gradients"], roles["values"], roles["samples"])
+    return Kernels(generated.load(text, numba.__version__), roles["gradients"], roles["values"], roles["samples"])
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,8 @@
 
 Words are a function of where they are used, not of who asks: the key is a hash of (seed, global instance id, purpose),
 the counter is (replica, draw // 4, sample, stream), and word ``draw % 4`` of the result is used, where
-``draw = step * d + coordinate``. A law that needs two words per draw takes the second from stream 1.
+``draw = step * d + coordinate``. ``sample`` counts the samples of a step from 0. A law that needs two words per draw
+takes the second from stream 1; the noise that ``dp_sgd`` adds after clipping has sample 0 and streams 2 and 3.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ Words = npt.NDArray[np.uint32]
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
+PRIVACY_STREAM = 2
+"""First stream of the noise that is added after clipping."""
+
 _MASK = np.uint64(0xFFFFFFFF)
 _HIGH = np.uint64(32)
 
@@ -65,12 +69,14 @@ class WordStream:
         replicas: global replica numbers, shape [n].
         streams: words per draw.
         sample: index within a mini-batch.
+        first_stream: number of the first stream.
     """
 
     key: tuple[int, int]
     replicas: npt.NDArray[np.uint32]
     streams: int
     sample: int = 0
+    first_stream: int = 0
     _block: int = -1
     _words: list[Words] = field(default_factory=list)
 
@@ -78,5 +84,8 @@ class WordStream:
         """One array [n] per stream, for draw number ``index``."""
         if index // 4 != self._block:
             self._block = index // 4
-            self._words = [words(self.key, self.replicas, self._block, self.sample, s) for s in range(self.streams)]
+            self._words = [
+                words(self.key, self.replicas, self._block, self.sample, self.first_stream + s)
+                for s in range(self.streams)
+            ]
         return [w[index % 4] for w in self._words]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fuzz.engine.batch import Batch
-from fuzz.engine.philox import Words, WordStream
+from fuzz.engine.batch import PRIVACY_LAW, Batch
+from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -61,21 +62,18 @@ def _run_block(
     batch: Batch, plan: Plan, gatherer: Gatherer, row: int, key: tuple[int, int], first: int, count: int
 ) -> None:
     real = np.dtype(plan.dtype).type
-    objective, noise = OBJECTIVES[batch.objectives[row]], NOISES[batch.noises[row]]
+    objective = OBJECTIVES[batch.objectives[row]]
     # Parameters as columns [d, 1], so that formulas see [d, n].
     numbers = batch.objective_parameters[row, : len(objective.parameters), :, None]
-    noise_numbers = batch.noise_parameters[row, : len(noise.parameters), :, None]
     gradient = numpy_function(objective.gradient, (x, *objective.parameters))
     value = numpy_function(objective.value, (x, *objective.parameters))
-    sample = numpy_function(noise.sample, (U0, U1, m, c, *noise.parameters))
 
-    step_size, threshold = real(batch.step_size[row]), real(batch.clipping_threshold[row])
-    steps, dimension = int(batch.steps[row]), batch.dimension
+    step_size, steps = real(batch.step_size[row]), int(batch.steps[row])
     replicas = (plan.first_replica + first + np.arange(count)).astype(np.uint32)
-    stream = WordStream(key, replicas, noise.words)
+    stepper = _Stepper(batch, row, key, replicas, real)
     state = np.repeat(batch.x0[row].astype(real)[:, None], count, axis=1)
     total = np.zeros(count)
-    valid = np.ones(count, np.bool_)
+    valid = stepper.valid
     norms = np.zeros((len(plan.checkpoints), count))
     kept = max(0, min(plan.record - first, count))
     for t in range(steps):
@@ -86,22 +84,7 @@ def _run_block(
         valid &= np.isfinite(state).all(0) & np.isfinite(size)
         total += size
         norms[plan.checkpoints == t] = size
-        noisy = slope
-        if noise.oracle:
-            (w,) = stream.draw(t * dimension)
-            axis = np.zeros_like(slope)
-            axis[0] = 1
-            unit = np.where(size > 0, slope / size, axis)
-            along = sample(
-                uniform(w), None, size.astype(np.float64), batch.clipping_threshold[row], *noise_numbers[:, 0]
-            )
-            noisy = slope + along.astype(real) * unit
-        elif noise.words:
-            draws = [stream.draw(t * dimension + j) for j in range(dimension)]
-            u = [uniform(np.stack(w)) for w in zip(*draws, strict=True)] + [None]
-            noisy = slope + sample(u[0], u[1], None, None, *noise_numbers).astype(real)
-        valid &= np.isfinite(norm(noisy))
-        state = state - step_size * clip(noisy, threshold)
+        state = state - step_size * stepper.update(t, slope, size)
     if kept and gatherer.trajectories is not None:
         gatherer.trajectories[row, first : first + kept, steps] = state[:, :kept].T
     gap = value(state.astype(np.float64), *numbers).sum(0)
@@ -109,3 +92,67 @@ def _run_block(
     # inf f is 0 exactly; rounding may leave a value of -1e-16.
     gatherer.add_block(row, first, total / steps, np.maximum(gap, 0.0), valid)
     gatherer.add_norms(row, first, norms, valid)
+
+
+class _Stepper:
+    """What one instance subtracts per step, for n replicas; ``valid`` [n] is false after one that is not finite."""
+
+    def __init__(
+        self, batch: Batch, row: int, key: tuple[int, int], replicas: npt.NDArray[np.uint32], real: type[Any]
+    ) -> None:
+        self.real = real
+        self.algorithm, self.samples, self.dimension = batch.algorithm, batch.samples, batch.dimension
+        self.threshold = batch.clipping_threshold[row]
+        self.noise, self.privacy_law = NOISES[batch.noises[row]], NOISES[PRIVACY_LAW]
+        self.numbers = batch.noise_parameters[row, : len(self.noise.parameters), :, None]
+        self.privacy_numbers = np.full((1, batch.dimension, 1), batch.privacy_scale()[row])
+        self.streams = [WordStream(key, replicas, self.noise.words, k) for k in range(batch.samples)]
+        self.privacy_stream = WordStream(key, replicas, self.privacy_law.words, 0, PRIVACY_STREAM)
+        self.valid = np.ones(len(replicas), np.bool_)
+
+    def update(self, step: int, slope: Array, size: Array) -> Array:
+        """The mean clipped gradient, or its relative, [d, n], from the gradient [d, n] and its norm [n]."""
+        shifts = (self._shift(stream, step, slope, size) for stream in self.streams)
+        if self.algorithm in ("clipped_sgd", "batch_clipping"):
+            return self._clipped(slope + self._mean(shifts))
+        mean = self._mean(self._clipped(slope + shift) for shift in shifts)
+        if self.algorithm != "dp_sgd":
+            return mean
+        return mean + self._draw(self.privacy_law, self.privacy_stream, self.privacy_numbers, step)
+
+    def _clipped(self, noisy: Array) -> Array:
+        self.valid &= np.isfinite(norm(noisy))
+        return clip(noisy, self.real(self.threshold))
+
+    def _mean(self, terms: Iterator[Array]) -> Array:
+        total = next(terms)
+        if self.samples == 1:
+            return total
+        for term in terms:
+            total = total + term
+        mean: Array = total / self.real(self.samples)
+        return mean
+
+    def _shift(self, stream: WordStream, step: int, slope: Array, size: Array) -> Array:
+        """The noise of one sample, [d, n]."""
+        noise = self.noise
+        if not noise.words:
+            return np.zeros_like(slope)
+        if not noise.oracle:
+            return self._draw(noise, stream, self.numbers, step)
+        (w,) = stream.draw(step * self.dimension)
+        axis = np.zeros_like(slope)
+        axis[0] = 1
+        unit = np.where(size > 0, slope / size, axis)
+        sample = numpy_function(noise.sample, (U0, U1, m, c, *noise.parameters))
+        along = sample(uniform(w), None, size.astype(np.float64), self.threshold, *self.numbers[:, 0])
+        shift: Array = along.astype(self.real) * unit
+        return shift
+
+    def _draw(self, law: Noise, stream: WordStream, numbers: Array, step: int) -> Array:
+        """Independent coordinates of ``law``, [d, n]."""
+        sample = numpy_function(law.sample, (U0, U1, m, c, *law.parameters))
+        draws = [stream.draw(step * self.dimension + j) for j in range(self.dimension)]
+        u = [uniform(np.stack(w)) for w in zip(*draws, strict=True)] + [None]
+        drawn: Array = sample(u[0], u[1], None, None, *numbers).astype(self.real)
+        return drawn

@@ -65,6 +65,7 @@ class Plan:
         groups: number of equal groups of consecutive replicas, or None.
         record: number of trajectories to keep.
         checkpoints: int64 [C], increasing.
+        device: which GPU, by name or number; None for the current one, and on the CPU.
 
     Raises:
         ValueError: one line with the offending value.
@@ -76,8 +77,12 @@ class Plan:
     groups: int | None
     record: int
     checkpoints: Integers
+    device: str | int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("replicas", "first_replica", "record", "groups"):
+            if not (isinstance(getattr(self, name), int) or (name == "groups" and self.groups is None)):
+                raise ValueError(f"{name} must be an int, not {getattr(self, name)!r}")
         if self.replicas < 1:
             raise ValueError(f"replicas must be at least 1, not {self.replicas}")
         if self.first_replica < 0 or self.first_replica + self.replicas > 2**32:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fuzz.engine.batch import Batch
-from fuzz.engine.philox import Words, WordStream
+from fuzz.engine.batch import PRIVACY_LAW, Batch
+from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
@@ -39,14 +39,18 @@ def run(batch: Batch, plan: Plan) -> Statistics:
 def _run_block(
     batch: Batch, plan: Plan, gatherer: Gatherer, row: int, key: tuple[int, int], first: int, count: int
 ) -> None:
-    objective, noise = OBJECTIVES[batch.objectives[row]], NOISES[batch.noises[row]]
+    objective, noise, privacy = OBJECTIVES[batch.objectives[row]], NOISES[batch.noises[row]], NOISES[PRIVACY_LAW]
     numbers = torch.from_numpy(batch.objective_parameters[row, : len(objective.parameters)].copy())[:, :, None]
     noise_numbers = torch.from_numpy(batch.noise_parameters[row, : len(noise.parameters)].copy())[:, :, None]
     value = torch_function(objective.value, (x, *objective.parameters))
     steps, threshold = int(batch.steps[row]), torch.tensor(float(batch.clipping_threshold[row]), dtype=torch.float64)
     step_size = float(batch.step_size[row])
 
-    stream = WordStream(key, (plan.first_replica + first + np.arange(count)).astype(np.uint32), noise.words)
+    replicas = (plan.first_replica + first + np.arange(count)).astype(np.uint32)
+    streams = [WordStream(key, replicas, noise.words, k) for k in range(batch.samples)]
+    privacy_stream = WordStream(key, replicas, privacy.words, 0, PRIVACY_STREAM)
+    privacy_numbers = torch.full((1, batch.dimension, 1), float(batch.privacy_scale()[row]), dtype=torch.float64)
+    mean_first = batch.algorithm == "batch_clipping"
     state = torch.from_numpy(batch.x0[row].copy())[:, None].repeat(1, count)
     total = torch.zeros(count, dtype=torch.float64)
     valid = torch.ones(count, dtype=torch.bool)
@@ -61,11 +65,16 @@ def _run_block(
         valid &= torch.isfinite(state).all(0) & torch.isfinite(length)
         total += length
         norms[plan.checkpoints == t] = length.numpy()
-        noisy = gradient + _noise(noise, noise_numbers, stream, t, gradient, length, threshold)
-        noisy_length = _length(noisy)
-        valid &= torch.isfinite(noisy_length)
-        inside = noisy_length <= threshold
-        clipped = torch.where(inside, noisy, noisy * (threshold / torch.where(inside, 1.0, noisy_length)))
+        samples = [
+            gradient + _noise(noise, noise_numbers, stream, t, gradient, length, threshold) for stream in streams
+        ]
+        if mean_first:
+            samples = [torch.stack(samples).mean(0)]
+        for noisy in samples:
+            valid &= torch.isfinite(_length(noisy))
+        clipped = torch.stack([_clip(noisy, threshold) for noisy in samples]).mean(0)
+        if batch.algorithm == "dp_sgd":
+            clipped = clipped + _noise(privacy, privacy_numbers, privacy_stream, t, gradient, length, threshold)
         state = state - step_size * clipped
     if kept and gatherer.trajectories is not None:
         gatherer.trajectories[row, first : first + kept, steps] = state[:, :kept].T.numpy()
@@ -74,6 +83,13 @@ def _run_block(
     passed = valid.numpy()
     gatherer.add_block(row, first, (total / steps).numpy(), gap.clamp(min=0.0).numpy(), passed)
     gatherer.add_norms(row, first, norms, passed)
+
+
+def _clip(vectors: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+    """Vectors [d, n], those longer than the threshold shortened to it."""
+    length = _length(vectors)
+    inside = length <= threshold
+    return torch.where(inside, vectors, vectors * (threshold / torch.where(inside, 1.0, length)))
 
 
 def _length(vectors: torch.Tensor) -> torch.Tensor:

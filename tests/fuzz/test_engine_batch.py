@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_engine_agreement import all_pairs
 
-from fuzz.engine import Batch, Instance, run
+from fuzz.engine import Batch, Instance, reference, run
 
 GOOD = Instance(
     "huber", {"curvature": 1.0, "slope": 2.0}, [1.0, 2.0], 0.1, 1.0, 5, "two_point", {"up": 1.0, "probability": 0.5}
@@ -46,6 +46,10 @@ GOOD = Instance(
         ({"noise_parameters": {"up": 1.0, "probability": 0.3}}, "two_point' needs .*probability = 0.3"),
         ({"noise_parameters": {"up": 1.0, "probability": 1.0}}, "needs probability < 1, not up = 1.0, probability = 1"),
         ({"noise_parameters": {"up": math.nan, "probability": 0.5}}, "up must be finite and real, not nan"),
+        (
+            {"noise": "gaussian", "noise_parameters": {"scale": -1.0}},
+            "noise 'gaussian': scale must be finite and positive, not -1.0",
+        ),
         ({"noise": "student_t", "noise_parameters": {"scale": 1.0, "degrees": 2.0}}, "needs degrees > 2"),
         (
             {"noise": "worst_two_point", "noise_parameters": {"sigma": 1.0}, "clipping_threshold": math.inf},
@@ -71,6 +75,19 @@ def test_bad_instances_are_echoed(change: dict[str, Any], message: str) -> None:
     [
         ({"algorithm": "adam"}, "unknown algorithm 'adam'"),
         ({"samples": 2}, "takes 1 sample per step, not 2"),
+        ({"algorithm": "batch_clipping", "samples": 0}, "samples must be an int between 1 and 4096, not 0"),
+        ({"algorithm": "dp_sgd", "samples": 2.0}, "samples must be an int between 1 and 4096, not 2.0"),
+        ({"algorithm": "dp_sgd", "samples": 4097}, "samples must be an int between 1 and 4096, not 4097"),
+        (
+            {"algorithm": "dp_sgd", "privacy_deviation": np.array([-1.0])},
+            "instance 0: privacy_deviation must be nonnegative and finite, not -1.0",
+        ),
+        (
+            {"algorithm": "dp_sgd", "privacy_deviation": np.array([math.nan])},
+            "instance 0: privacy_deviation must be nonnegative and finite, not nan",
+        ),
+        ({"algorithm": "dp_sgd", "privacy_deviation": np.ones(2)}, "privacy_deviation has 2 entries for 1 instances"),
+        ({"privacy_deviation": np.ones(1)}, "privacy_deviation must be 0 for clipped_sgd, not 1.0"),
         ({"seed": 1.5}, "seed must be an int, not 1.5"),
         ({"purpose": ""}, "purpose must be a non-empty string"),
         ({"step_size": np.ones(3)}, "step_size has 3 entries for 1 instances"),
@@ -89,7 +106,8 @@ def test_bad_arrays_are_echoed(change: dict[str, Any], message: str) -> None:
     ("options", "message"),
     [
         ({"replicas": 0}, "replicas must be at least 1, not 0"),
-        ({"backend": "gpu"}, "unknown backend 'gpu'"),
+        ({"replicas": 2.5}, "replicas must be an int, not 2.5"),
+        ({"backend": "abacus"}, "unknown backend 'abacus'; known: cpu, gpu, reference, torch"),
         ({"dtype": "float16"}, "dtype must be float64 or float32, not 'float16'"),
         ({"groups": 3}, "groups must divide the 4 replicas, not 3"),
         ({"record": 5}, "record must lie between 0 and the 4 replicas, not 5"),
@@ -102,6 +120,22 @@ def test_bad_arrays_are_echoed(change: dict[str, Any], message: str) -> None:
 def test_bad_options_are_echoed(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(Batch.of([GOOD]), **{"replicas": 4, "backend": "reference", **options})
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu", "reference", "torch"])
+def test_every_backend_refuses_no_replicas(backend: str) -> None:
+    with pytest.raises(ValueError, match=r"^replicas must be at least 1, not 0$"):
+        run(Batch.of([GOOD]), 0, backend=backend)
+
+
+def test_out_of_memory_is_one_line_with_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(batch: Batch, plan: object) -> None:
+        raise MemoryError("Unable to allocate 1.00 TiB")
+
+    monkeypatch.setattr(reference, "run", no_memory)
+    message = r"^backend 'reference' has not the memory for 1 instances x 9 replicas, 0 recorded: Unable .* TiB$"
+    with pytest.raises(MemoryError, match=message):
+        run(Batch.of([GOOD]), 9, backend="reference")
 
 
 def test_arrays_are_copied_and_read_only() -> None:

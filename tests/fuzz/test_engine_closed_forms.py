@@ -44,8 +44,11 @@ def test_clipped_steps_on_a_slope_have_length_step_size_times_threshold(backend:
         assert result.final_gap[row, 0] == pytest.approx(slope * abs(expected[-1]) - slope**2 / 2)
 
 
-@backends
-def test_clipping_at_zero_and_at_the_threshold(backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "dtype"),
+    [("cpu", "float64"), ("cpu", "float32"), ("reference", "float64"), ("reference", "float32"), ("torch", "float64")],
+)
+def test_clipping_at_zero_and_at_the_threshold(backend: str, dtype: str) -> None:
     """``clip_c(0) = 0``; a gradient of norm exactly c is not changed; a longer one gets norm c."""
     batch = Batch.of(
         [
@@ -53,7 +56,7 @@ def test_clipping_at_zero_and_at_the_threshold(backend: str) -> None:
             for start in ([0.0, 0.0], [3.0, 4.0], [6.0, 8.0], [-3.0, 0.0])
         ]
     )
-    result = run(batch, 1, backend=backend, record=1)
+    result = run(batch, 1, backend=backend, dtype=dtype, record=1)
     assert result.trajectories is not None
     assert result.valid.all()
     assert np.array_equal(result.trajectories[:, 0, 1], [[0, 0], [0, 0], [3, 4], [0, 0]])

@@ -77,6 +77,17 @@ def test_turns(compiled: Any, name: str) -> None:
     assert math.isnan(compute(math.inf))
 
 
+def test_cosine_of_turns(compiled: Any) -> None:
+    with mpmath.workdps(40):
+        lattice = [(k + 0.5) / 2**32 for k in (0, 1, 2**30 - 1, 2**30, 2**31 - 1, 2**31, 3 * 2**30, 2**32 - 1)]
+        for v in [*spread(-3.0, 3.0, 7), *np.random.default_rng(8).uniform(0, 1, 3000).tolist(), *lattice]:
+            exact = mpmath.cos(2 * mpmath.pi * mpmath.mpf(v))
+            assert abs(mpmath.mpf(float(compiled.vcos_turns(v))) - exact) < 4e-16
+    assert [compiled.vcos_turns(v) for v in (0.25, 0.75, -0.25)] == [0, 0, 0]
+    assert math.isnan(compiled.vcos_turns(math.nan))
+    assert math.isnan(compiled.vcos_turns(math.inf))
+
+
 def test_power(compiled: Any) -> None:
     """The error of ``v^y`` is that of ``y log v``, an absolute one, times the result."""
     draw = np.random.default_rng(6)

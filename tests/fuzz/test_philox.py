@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fuzz.engine import cpu
-from fuzz.engine.lanes import LANES
+from fuzz.engine.cpu import LANES
 from fuzz.engine.philox import WordStream, philox4x32, stream_key, words
 
 # From Random123 (kat_vectors): zeros, all ones, and digits of pi.

@@ -16,6 +16,7 @@ _FUNCTIONS = {
     "log": "vlog",
     "tanh": "vtanh",
     "cos": "vcos",
+    "cos_turns": "vcos_turns",
     "sin": "vsin",
     "sqrt": "np.sqrt",
     "abs": "abs",
@@ -35,10 +36,12 @@ class Kernel:
     Args:
         lines: assignments, then one expression: the result.
         hoisted: formulas in the parameters that are evaluated once per instance and coordinate: ``h0, h1, ...``.
+        reads: the type as which each is read from the array of hoisted numbers.
     """
 
     lines: tuple[str, ...]
     hoisted: tuple[sp.Expr, ...]
+    reads: tuple[str, ...]
 
 
 def numba_kernel(
@@ -58,4 +61,5 @@ def numba_kernel(
     target = Target(_FUNCTIONS, _SELECT, "real({value})" if single else "{value}")
     printer = SourcePrinter(target, names, frozenset(parameters))
     result = printer.print(expression)
-    return Kernel((*printer.lines, result), tuple(printer.hoisted))
+    # As they are stored: gradients have theirs in the precision of the states.
+    return Kernel((*printer.lines, result), tuple(printer.hoisted), ("",) * len(printer.hoisted))

@@ -30,7 +30,7 @@ class Target:
 
     Args:
         functions: names for ``exp, log, tanh, cos, sin, sqrt, abs, floor, power, minimum, maximum``; one that is left
-            out is not available.
+            out is not available. ``cos_turns``, if there is one, is the cosine of 2 pi times its argument.
         select: a template with ``{condition}``, ``{then}`` and ``{otherwise}``.
         number: a template with ``{value}``, the shortest text that reads back as the float64.
     """
@@ -141,6 +141,9 @@ class SourcePrinter:
             return "(" + sign.join(self._text(a) for a in self._ordered(node.args)) + ")"
         if isinstance(node, sp.Function) and len(node.args) == 1:
             name = type(node).__name__.lower()
+            turns = node.args[0] / (2 * sp.pi)
+            if name == "cos" and "cos_turns" in self.target.functions and not turns.has(sp.pi):
+                return self._call("cos_turns", self._text(turns))
             if name in {"exp", "log", "tanh", "cos", "sin", "abs", "floor"}:
                 return self._call(name, self._text(node.args[0]))
         raise UnprintableError(f"cannot print {type(node).__name__} in {node}")
@@ -165,6 +168,11 @@ class SourcePrinter:
         return f"({text})"
 
     def _mul(self, node: sp.Mul) -> str:
+        fixed = [a for a in node.args if a.is_number or self._hoistable(a)]
+        if 1 < len(fixed) < len(node.args) and any(self._hoistable(a) for a in fixed):
+            # One number for the constant factors, or a quotient of parameters would be a division in the loop.
+            rest = sp.Mul(*(a for a in node.args if a not in fixed))
+            return f"({self._text(sp.Mul(*fixed))} * {self._text(rest)})"
         above: list[str] = []
         below: list[str] = []
         numbers = [a for a in node.args if a.is_number]

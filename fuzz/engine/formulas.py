@@ -1,0 +1,43 @@
+"""Compiled formulas and the numbers that are evaluated once per instance for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import sympy as sp
+
+from fuzz.engine.batch import Floats
+from fuzz.engine.printers.numpy_source import numpy_function
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A compiled formula: its number in the switch, and what is evaluated once per instance for it."""
+
+    number: int
+    parameters: tuple[sp.Symbol, ...]
+    hoisted: tuple[sp.Expr, ...]
+
+    def evaluate(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Hoisted numbers [H, ...] from parameters [P, ...]."""
+        values = [numbers[k] for k in range(len(self.parameters))]
+        result = np.empty((len(self.hoisted), *numbers.shape[1:]))
+        for k, expression in enumerate(self.hoisted):
+            result[k] = numpy_function(expression, self.parameters)(*values)
+        return result
+
+
+def hoisted_numbers(
+    formulas: Mapping[str, Formula], names: tuple[str, ...], numbers: Floats
+) -> npt.NDArray[np.float64]:
+    """Numbers [I, d, H] that the compiled formulas of families ``names`` [I] read, from parameters [I, P, d]."""
+    most = max(1, *(len(formulas[n].hoisted) for n in names))
+    result = np.zeros((len(names), numbers.shape[2], most))
+    for name in dict.fromkeys(names):
+        rows = [i for i, other in enumerate(names) if other == name]
+        values = formulas[name].evaluate(numbers[rows].transpose(1, 0, 2))
+        result[rows, :, : len(values)] = values.transpose(1, 2, 0)
+    return result

@@ -1,0 +1,36 @@
+"""Events of the lattice as comparisons of integers: ``U0 < K/2^32`` is ``w0 < K``, exactly, whatever the precision.
+
+So a law of finitely many atoms needs no uniform at all, and is the same law in float32 up to the rounding of its atoms.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from theorems.language.functions import LATTICE, U0, U1, Noise
+
+W0 = sp.Symbol("W0", integer=True, nonnegative=True)
+"""The word that :data:`~theorems.language.functions.U0` is read from."""
+
+
+def by_words(noise: Noise) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
+    """The sample formula with events of fixed probability written as ``W0 < K``.
+
+    Returns:
+        The formula, and for each symbol K in it the count ``2^32 p``, an integer below 2^32, as a formula in the law's
+        parameters. Events that depend on the state, as an oracle's do, are left as they are.
+    """
+    fixed = set(noise.parameters)
+    counts: dict[sp.Symbol, sp.Expr] = {}
+    changes: dict[sp.Basic, sp.Basic] = {}
+    for event in sorted(noise.sample.atoms(sp.StrictLessThan), key=sp.default_sort_key):
+        if event.lhs == U0 and event.rhs.free_symbols <= fixed:
+            count = sp.Symbol(f"K{len(counts)}", integer=True, positive=True)
+            counts[count] = LATTICE * event.rhs
+            changes[event] = sp.Lt(W0, count)
+    return noise.sample.xreplace(changes), counts
+
+
+def needs_uniforms(sample: sp.Expr) -> bool:
+    """Whether a formula still reads uniforms as numbers, which takes float64."""
+    return bool(sample.free_symbols & {U0, U1})

@@ -1,0 +1,143 @@
+"""What the GPU engine is tested on, and a program that runs it: ``python gpu_cases.py OUT.npz DEVICE|interpreter``.
+
+A program of its own, since Triton decides when it is first imported whether it interprets.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FIELDS = ("trajectories", "average_gradient_norm", "final_gap", "valid", "mean_gradient_norm", "sum_sq", "group_means")
+KEY = (0xA4093822, 0x299F31D0)
+BLOCKS = (0, 1, 2**31, 2**32 - 1)
+"""Counters of the test of words: replicas ``2^32 - 16, ...``, these blocks, sample 3, stream 2."""
+
+
+def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Batches and how they are run, by name: tiny, as the interpreter makes some thousand steps per second."""
+    from test_engine_agreement import all_pairs
+    from test_engine_algorithms import SEVERAL, with_algorithm
+
+    from fuzz.engine import Batch, Instance
+
+    plain = {"replicas": 6, "record": 6, "groups": 2}
+    found: dict[str, tuple[Any, dict[str, Any]]] = {}
+    # Every noise once, every objective at least once.
+    diagonal = [7 * (k % 5) + k for k in range(7)]
+    found["all pairs"] = (all_pairs(1, 5), plain)
+    for dtype in ("float64", "float32"):
+        for dimension in (1, 3):
+            found[f"d = {dimension}, {dtype}"] = (all_pairs(dimension, 5).take(diagonal), {**plain, "dtype": dtype})
+        for dimension in (4, 12, 64):
+            found[f"d = {dimension}, {dtype}"] = (_wide(dimension), {**plain, "dtype": dtype})
+    for algorithm in SEVERAL:
+        # One sampled twice is enough to mistake a word.
+        found[algorithm] = (with_algorithm(all_pairs(3, 2).take(diagonal[1:]), algorithm, 2), plain)
+        found[f"{algorithm}, d = 1"] = (with_algorithm(all_pairs(1, 3).take(diagonal[3:5]), algorithm, 3), plain)
+        found[f"{algorithm}, d = 8"] = (with_algorithm(_wide(8).take([0]), algorithm, 2), plain)
+    found["kinks"] = (
+        Batch.of(
+            [
+                Instance("quadratic", {"curvature": 1.0}, start, 1.0, 5.0, 1)
+                for start in ([0.0, 0.0], [3.0, 4.0], [6.0, 8.0], [-3.0, 0.0])
+            ]
+        ),
+        {"replicas": 1, "record": 1},
+    )
+    found["overflow"] = (
+        Batch.of(
+            [
+                Instance("quartic", {"curvature": 1.0, "quartic": 1.0}, [1e200], 0.1, 1.0, 3),
+                Instance("huber", {"curvature": 1.0, "slope": 4.0}, [1.0], 1e308, 9.0, 3),
+                Instance("quartic", {"curvature": 1.0, "quartic": 1.0}, [1e90], 0.1, 1.0, 3),
+                Instance("quadratic", {"curvature": 1.0}, [1.0], 0.1, 1.0, 3),
+            ]
+        ),
+        {"replicas": 2},
+    )
+    lengths = replace(all_pairs(1, 9).take([1, 8, 3]), steps=np.array([9, 5, 2]))
+    found["unequal lengths"] = (lengths, {**plain, "checkpoints": [0, 3, 8]})
+    found["a part of the replicas"] = (lengths, {**plain, "first_replica": 2**32 - 6})
+    return found
+
+
+def _wide(dimension: int) -> Any:
+    """d coordinates, numbers of their own for each, and noises of two, one and no words per coordinate."""
+    from fuzz.engine import Batch, Instance
+
+    spread = 1.0 + 0.1 * np.arange(dimension)
+    laws: dict[str, dict[str, Any]] = {
+        "gaussian": {"scale": (0.1 * spread).tolist()},
+        "two_point": {"up": (0.1 * spread).tolist(), "probability": 0.25},
+        "worst_two_point": {"sigma": 0.5},
+        "none": {},
+    }
+    return Batch.of(
+        [
+            Instance(
+                "huber",
+                {"curvature": spread.tolist(), "slope": 1.0},
+                (0.3 * spread - 1).tolist(),
+                0.2,
+                1.0,
+                3,
+                noise,
+                law,
+            )
+            for noise, law in laws.items()
+        ],
+        seed=5,
+    )
+
+
+def device_words(device: str) -> Any:
+    """The kernel's Philox words, [4, len(BLOCKS), 16]."""
+    import torch
+
+    from fuzz.engine import generated
+    from fuzz.engine.printers.triton_source import module_source
+
+    text, _ = module_source()
+    text += """
+
+@triton.jit
+def show_words(out, k0, k1, blocks, first):
+    replica = (tl.arange(0, 16)[None, :].to(tl.int64) + first).to(tl.uint32)
+    block = tl.load(blocks + tl.arange(0, 4)[:, None]).to(tl.uint32)
+    w0, w1, w2, w3 = block_words(replica, block, 3, 2, tl.load(k0).to(tl.uint32), tl.load(k1).to(tl.uint32))
+    spot = tl.arange(0, 4)[:, None] * 16 + tl.arange(0, 16)[None, :]
+    tl.store(out + spot, w0.to(tl.int64))
+    tl.store(out + 64 + spot, w1.to(tl.int64))
+    tl.store(out + 128 + spot, w2.to(tl.int64))
+    tl.store(out + 192 + spot, w3.to(tl.int64))
+"""
+    module = generated.load(text, "words")
+    out = torch.zeros((4, len(BLOCKS), 16), dtype=torch.int64, device=device)
+    k0, k1, blocks = (torch.tensor(v, dtype=torch.int64, device=device) for v in ([KEY[0]], [KEY[1]], BLOCKS))
+    module.show_words[(1,)](out, k0, k1, blocks, 2**32 - 16)
+    return out.cpu().numpy().astype(np.uint32)
+
+
+def main() -> None:
+    """Run all cases and store the arrays."""
+    target, device = Path(sys.argv[1]), sys.argv[2]
+    interpreted = device == "interpreter"
+    if interpreted:
+        os.environ["TRITON_INTERPRET"] = "1"
+    run = importlib.import_module("fuzz.engine").run
+    arrays = {"words": device_words("cpu" if interpreted else device)}
+    for name, (batch, options) in cases().items():
+        result = run(batch, backend="gpu", device=None if interpreted else device, **options)
+        arrays |= {f"{name}|{f}": getattr(result, f) for f in FIELDS if getattr(result, f) is not None}
+    np.savez(target, **arrays)
+
+
+if __name__ == "__main__":
+    main()
