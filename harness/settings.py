@@ -47,5 +47,5 @@ def _device(word: str) -> Literal["cpu"]:
 
         if not torch.cuda.is_available():
             raise SettingsError("option '--device': cuda is asked for, but torch sees no GPU here")
-        raise SettingsError("option '--device': there is a GPU, but this version has no engine for it; use auto or cpu")
+        raise SettingsError("option '--device': there is a GPU, but searches do not use it yet; use auto or cpu")
     return "cpu"
