@@ -36,6 +36,7 @@ BudgetText = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the confirmations.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Ask the solvers anew, whatever they said earlier.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")]
 
 
@@ -49,7 +50,7 @@ def list_command(targets: Targets = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def check(targets: Targets = None, as_json: AsJson = False) -> None:
+def check(targets: Targets = None, no_cache: NoCache = False, as_json: AsJson = False) -> None:
     """Proof only: ask both solvers about every obligation."""
     theorems = _select(targets)
     from harness import cli_output as output
@@ -58,7 +59,7 @@ def check(targets: Targets = None, as_json: AsJson = False) -> None:
     from harness.run import check_all
 
     with for_terminal(as_json) as progress:
-        results = check_all(theorems, progress)
+        results = check_all(theorems, progress, cache=not no_cache)
     judgements = [judge(t, r, None) for t, r in zip(theorems, results, strict=True)]
     output.show_checks(theorems, results, judgements, as_json)
     raise typer.Exit(exit_code(judgements))
@@ -94,6 +95,7 @@ def run(
     out: Out = Path("clipbounds-report"),
     device: Device = "auto",
     seed: Seed = 0,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ) -> None:
     """The main job: check, fuzz, report.
@@ -110,7 +112,7 @@ def run(
 
     with ReportFolder(out) as folder:
         with for_terminal(as_json) as progress:
-            result = run_all(theorems, settings, progress)
+            result = run_all(theorems, settings, progress, cache=not no_cache)
         folder.finish(result.record(), result.findings(), result.queries())
     output.show_run(result, out, as_json)
     raise typer.Exit(exit_code([o.judgement for o in result.outcomes]))

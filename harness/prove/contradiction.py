@@ -19,6 +19,7 @@ from harness.prove.solve import nice_model
 from harness.prove.unroll import implication
 from theorems.language import parameters as letters
 from theorems.language.functions import OBJECTIVES
+from theorems.language.hidden import is_o_form
 from theorems.language.quantities import Adversary, AverageGradientNorm, MinGradientNorm, Quantity
 from theorems.language.theorem import Theorem
 from theorems.language.walk import latex
@@ -45,7 +46,8 @@ class Contradiction:
 def contradict(theorem: Theorem, checker: _Checker) -> Contradiction | None:
     """The first proved statement of the catalogue that contradicts the theorem, or ``None``."""
     for other in checker.catalogue.values():
-        if other is theorem or other.expect != "true":
+        # An O-form is no sharper than what its proof cites, and one letter more to choose.
+        if other is theorem or other.expect != "true" or is_o_form(other):
             continue
         if theorem.claim.for_all and other.claim.attained and _bounds(other.claim.quantity, theorem.claim.quantity):
             for witness in other.witness or ():
