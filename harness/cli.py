@@ -1,4 +1,4 @@
-"""The command line: ``clipbounds list | check | fuzz | run | replay | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | replay | report``.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -119,6 +119,31 @@ def run(
 
 
 @app.command()
+def constant(
+    targets: Targets = None,
+    budget: BudgetText = "60s",
+    seed: Seed = 0,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """The constant that an O-claim hides: an interval from what is reached to what is proved.
+
+    Without T: the catalogue's O-forms. Exit codes: 1 a claim fails for every constant; 3 a proof is given and goes
+    through with no constant; 0 otherwise.
+    """
+    settings = _settings(budget, "auto", seed)
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.constants import constants_of, exit_code
+    from harness.progress import for_terminal
+
+    with for_terminal(as_json) as progress:
+        results = constants_of(theorems, settings, progress, named=bool(targets), cache=not no_cache)
+    output.show_constants(results, as_json)
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
 def replay(
     finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
     as_json: AsJson = False,
@@ -166,6 +191,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
     places = {
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
+        "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",

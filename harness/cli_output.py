@@ -15,6 +15,7 @@ from theorems.language import Theorem
 
 if TYPE_CHECKING:
     from harness.attack import FuzzResult
+    from harness.constants import ConstantResult, End
     from harness.judge import Judgement
     from harness.prove import CheckResult
     from harness.replay import ReplayResult
@@ -139,6 +140,47 @@ def show_run(result: RunResult, out: Path, as_json: bool) -> None:
         f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all. "
         f"Report: {out / 'index.html'}"
     )
+
+
+def show_constants(results: Sequence[ConstantResult], as_json: bool) -> None:
+    """``clipbounds constant``."""
+    from harness.constants import constant_json
+
+    if as_json:
+        _json([constant_json(result) for result in results])
+        return
+
+    def number(end: End | None, up: bool = False) -> str:
+        # Rounded outwards, so that what is shown is true as it stands.
+        if end is None:
+            return ""
+        scaled = end.value * 10**6
+        return f"{int(scaled.ceiling() if up else scaled.floor()) / 10**6:.6f}"
+
+    rows = [
+        (
+            r.name,
+            r.verdict,
+            r.sense,
+            number(r.low),
+            number(r.high, up=True),
+            "" if r.proved is None else str(r.proved.value),
+            f"{r.seconds:.1f} s",
+        )
+        for r in results
+    ]
+    _table(("statement", "verdict", "constant", "at least", "at most", "proved", "time"), rows)
+    for r in results:
+        for end in (r.low, r.high):
+            if end is not None:
+                print(f"{r.name}, {number(end, up=end is r.high)}: {end.says}")
+        if r.ray is not None:
+            print(
+                f"{r.name}: fails for every constant along {r.ray.words()}: the proved bound of {r.ray.other} is at "
+                f"least z/{r.ray.factor} times the claimed terms for all z >= {r.ray.start} ({r.ray.verdict})"
+            )
+        if r.proved is None and r.blocked is not None:
+            print(f"{r.name}: with C = {r.blocked.value}: {r.blocked.says}")
 
 
 def show_replay(result: ReplayResult, as_json: bool) -> None:

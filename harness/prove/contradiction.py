@@ -104,7 +104,15 @@ def _start_facts(theorem: Theorem, other: Theorem, witness: Witness) -> list[Boo
     return facts
 
 
+def unsaid(theorem: Theorem, other: Theorem) -> set[sp.Symbol]:
+    """Numbers of a problem that a bound for all problems mentions and an attained claim does not: the problem that it
+    speaks of may have any, so that no value may be chosen for it."""
+    return ({letters.F0, letters.R0} & set(other.parameters)) - set(theorem.parameters)
+
+
 def _bound_beats(theorem: Theorem, other: Theorem, checker: _Checker) -> Contradiction | None:
+    if unsaid(theorem, other):
+        return None
     facts: list[Boolean] = []
     for assumption in other.given:
         implied = implication(theorem.given, assumption)

@@ -16,6 +16,7 @@ from theorems.language import (
     GRADIENT,
     L0,
     L1,
+    AverageGradientNorm,
     BoundedVariance,
     Case,
     Cite,
@@ -191,6 +192,12 @@ def test_drift_at_another_point_is_another_number(pool: SolverPool) -> None:
 def test_weaker_than_true_is_never_refuted(pool: SolverPool) -> None:
     for bound in (sigma, sigma**2 / (4 * c), sigma**2 / (3 * c), bias + c):
         assert one(statement(claim=Upper(StuckGradientNorm, bound)), pool).verdict == "no_proof"
+
+
+def test_an_attained_claim_that_leaves_the_start_open_is_never_refuted(pool: SolverPool) -> None:
+    """Some problem, from far enough away, has as large a gradient as one likes: no bound by F0 forbids that."""
+    far = statement(given=[Smooth(L), BoundedVariance(sigma)], claim=Lower(AverageGradientNorm, 2 * sigma))
+    assert one(dataclasses.replace(far, when=(eta * L < 1,)), pool).verdict != "refuted"
 
 
 def test_near_misses_of_a_constant_are_refuted(pool: SolverPool) -> None:
