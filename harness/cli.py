@@ -50,7 +50,14 @@ def list_command(targets: Targets = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def check(targets: Targets = None, no_cache: NoCache = False, as_json: AsJson = False) -> None:
+def check(
+    targets: Targets = None,
+    consistency: Annotated[
+        bool, typer.Option("--consistency", help="Also hold bounds against one another, and against boundaries.")
+    ] = False,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
     """Proof only: ask both solvers about every obligation."""
     theorems = _select(targets)
     from harness import cli_output as output
@@ -61,8 +68,17 @@ def check(targets: Targets = None, no_cache: NoCache = False, as_json: AsJson = 
     with for_terminal(as_json) as progress:
         results = check_all(theorems, progress, cache=not no_cache)
     judgements = [judge(t, r, None) for t, r in zip(theorems, results, strict=True)]
-    output.show_checks(theorems, results, judgements, as_json)
-    raise typer.Exit(exit_code(judgements))
+    code = exit_code(judgements)
+    if not consistency:
+        output.show_checks(theorems, results, judgements, as_json)
+        raise typer.Exit(code)
+    from harness.consistency import consistency as compare_all
+    from theorems.catalogue import load_catalogue
+
+    with for_terminal(as_json) as progress:
+        whole = compare_all(theorems, catalogue=load_catalogue(), progress=progress, cache=not no_cache)
+    output.show_consistency(theorems, results, judgements, whole, as_json)
+    raise typer.Exit(code if whole.sound or code else ExitCode.UNKNOWN)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from theorems.language import Theorem
 
 if TYPE_CHECKING:
     from harness.attack import FuzzResult
+    from harness.consistency import Consistency
     from harness.constants import ConstantResult, End
     from harness.judge import Judgement
     from harness.prove import CheckResult
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _COLOURS = {
     "proved": "green",
+    "consistent": "green",
+    "sense": "green",
+    "fails": "red",
     "achieved": "green",
     "yes": "green",
     "refuted": "red",
@@ -84,6 +88,37 @@ def show_checks(
             if obligation.model:
                 model = ", ".join(f"{k} = {v}" for k, v in sorted(obligation.model.items()))
                 print(f"{result.name}, {obligation.name}: countermodel {model}")
+
+
+def show_consistency(
+    theorems: Sequence[Theorem],
+    results: Sequence[CheckResult],
+    judgements: Sequence[Judgement],
+    whole: Consistency,
+    as_json: bool,
+) -> None:
+    """``clipbounds check --consistency``."""
+    from harness.consistency import consistency_json
+
+    if as_json:
+        _json({"checks": [check_json(result) for result in results], "consistency": consistency_json(whole)})
+        return
+    show_checks(theorems, results, judgements, False)
+    print()
+    pairs = [(p.upper, p.lower, p.witness, p.verdict, f"{p.seconds:.2f} s", p.reason) for p in whole.pairs]
+    _table(("upper bound", "attained", "witness", "verdict", "time", "reason"), pairs)
+    for pair in whole.pairs:
+        if pair.model:
+            print(f"{pair.upper} beside {pair.lower}: {', '.join(f'{k} = {v}' for k, v in pair.model.items())}")
+    print()
+    _table(
+        ("statement", "boundary", "verdict", "value", "reason"),
+        [(b.name, b.boundary, b.verdict, b.value, b.reason) for b in whole.boundaries],
+    )
+    for meeting in whole.meetings:
+        word = "meets" if meeting.equal else "DOES NOT MEET"
+        ratios = ", ".join(f"{ratio:.7f} at {where}" for where, ratio in meeting.ratios)
+        print(f"{meeting.upper} {word} {meeting.lower} for {meeting.case}: limit {meeting.limit}; ratio {ratios}")
 
 
 def show_fuzz(theorems: Sequence[Theorem], results: Sequence[FuzzResult], as_json: bool) -> None:

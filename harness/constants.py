@@ -24,7 +24,7 @@ from fuzz.search import search
 from harness.confirm import Status, confirm
 from harness.evidence import ErrorLedger
 from harness.progress import Progress
-from harness.prove.check import _Checker, check
+from harness.prove.check import CheckResult, _Checker
 from harness.prove.contradiction import _bounds
 from harness.prove.encode import EncodeError, encode
 from harness.prove.obligations import all_obligations
@@ -192,7 +192,7 @@ def prove_constant(
     simple = simplest(*sorted((_turned(bad, upward), _turned(good, upward)))) if bad else _turned(good, upward)
     best = simple if not prover.fault(simple) else _turned(good, upward)
     number = sp.Rational(best.numerator, best.denominator)
-    (result,) = check([with_constant(form, number)], catalogue=catalogue, pool=pool, confirm_contradictions=False)
+    result = prover.judged(number)
     if result.verdict != "proved":
         return None, End(number, result.reason)
     proved = End(number, f"both solvers show every step with C = {number}")
@@ -222,6 +222,12 @@ class _Prover:
         if number not in self.faults:
             self.faults[number] = self._fault(number)
         return self.faults[number]
+
+    def judged(self, number: sp.Rational) -> CheckResult:
+        """The prover's whole word on the statement with this constant."""
+        made = with_constant(self.form, number)
+        self.alive.append(made)
+        return self.checker.judge(made)
 
     def _fault(self, number: Fraction) -> str:
         made = with_constant(self.form, sp.Rational(number.numerator, number.denominator))

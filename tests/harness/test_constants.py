@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fuzz.budget import Budget
 from harness.cli import main
 from harness.constants import ConstantError, constant, o_form, prove_constant, simplest
+from harness.prove.cache import AnswerCache
 from harness.prove.solve import SolverPool
 from harness.rays import z
 from theorems.catalogue import load_catalogue
@@ -39,12 +40,13 @@ from theorems.language.proof import Cite
 from theorems.sharp.s2_bias import exact_bias
 
 CATALOGUE = load_catalogue()
-FEW = Budget(steps=200_000)
+FEW = Budget(steps=20_000)
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[SolverPool]:
-    with SolverPool() as solvers:
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SolverPool]:
+    # Many of these tests build on the same statements; what was proved once need not be proved again.
+    with SolverPool(cache=AnswerCache(tmp_path_factory.mktemp("answers"))) as solvers:
         yield solvers
 
 
