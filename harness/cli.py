@@ -1,4 +1,4 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | replay | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | replay | report``.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -160,6 +160,24 @@ def constant(
 
 
 @app.command()
+def sharpness(targets: Targets = None, no_cache: NoCache = False, as_json: AsJson = False) -> None:
+    """How far each numeric condition can be relaxed before the proof breaks, and the model that breaks it.
+
+    Without T: every statement of the catalogue that has a proof. Exit codes: 3 a statement is not proved as it stands;
+    0 otherwise.
+    """
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.progress import for_terminal
+    from harness.sharpness import exit_code, sharpness_of
+
+    with for_terminal(as_json) as progress:
+        results = sharpness_of(theorems, progress, named=bool(targets), cache=not no_cache)
+    output.show_sharpness(results, as_json)
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
 def replay(
     finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
     as_json: AsJson = False,
@@ -211,6 +229,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
         "harness.finding": "FindingError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
+        "harness.sharpness": "SharpnessError",
     }
     return tuple(getattr(sys.modules[module], name) for module, name in places.items() if module in sys.modules)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.replay import ReplayResult
     from harness.report.records import RunRecord
     from harness.run import Outcome, RunResult
+    from harness.sharpness import SharpnessResult
 
 _COLOURS = {
     "proved": "green",
@@ -216,6 +217,21 @@ def show_constants(results: Sequence[ConstantResult], as_json: bool) -> None:
             )
         if r.proved is None and r.blocked is not None:
             print(f"{r.name}: with C = {r.blocked.value}: {r.blocked.says}")
+
+
+def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:
+    """``clipbounds sharpness``."""
+    from harness.sharpness import sharpness_json
+
+    if as_json:
+        _json([sharpness_json(result) for result in results])
+        return
+    rows = [(r.name, r.verdict, r.condition, r.place, r.relaxed, f"{r.seconds:.1f} s", r.obligation) for r in results]
+    _table(("statement", "verdict", "condition", "in", "proved for", "time", "what fails beyond"), rows)
+    for r in results:
+        if r.model:
+            model = ", ".join(f"{k} = {v}" for k, v in sorted(r.model.items()))
+            print(f"{r.name}, {r.condition} relaxed by {r.fails}: countermodel {model}")
 
 
 def show_replay(result: ReplayResult, as_json: bool) -> None:

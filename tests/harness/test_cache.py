@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,17 @@ SAT = "(set-logic QF_NRA)\n(declare-const |x| Real)\n(assert (< 1.0 (* |x| |x|))
 OPTIONS = ((),)
 
 
+@pytest.fixture(scope="module")
+def solvers() -> Iterator[SolverPool]:
+    with SolverPool() as pool:
+        yield pool
+
+
 def entries(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.json"))
 
 
-def test_an_answer_is_found_again_and_marked(tmp_path: Path) -> None:
+def test_an_answer_is_found_again_and_marked(tmp_path: Path, solvers: SolverPool) -> None:
     with SolverPool(cache=AnswerCache(tmp_path)) as pool:
         first = pool.ask_many([UNSAT, SAT])
     assert not any(a.cached for answers in first for a in answers.values())
@@ -35,8 +42,7 @@ def test_an_answer_is_found_again_and_marked(tmp_path: Path) -> None:
         for name in ("z3", "cvc5"):
             assert new[name].cached
             assert (new[name].outcome, new[name].model) == (old[name].outcome, old[name].model)
-    with SolverPool() as pool:
-        assert not pool.ask(UNSAT)["z3"].cached
+    assert not solvers.ask(UNSAT)["z3"].cached
 
 
 def test_only_definite_answers_are_kept_and_no_stranger_s(tmp_path: Path) -> None:
@@ -60,28 +66,29 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_entry_is_no_answer_and_is_written_anew(name: str, tmp_path: Path) -> None:
+def test_a_damaged_entry_is_no_answer_and_is_written_anew(
+    name: str, tmp_path: Path, solvers: SolverPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = AnswerCache(tmp_path)
     cache.put(UNSAT, "z3", OPTIONS, Kept("unsat", 0.1, None))
     (file,) = entries(tmp_path)
     whole = file.read_text()
     file.write_text(DAMAGE[name](whole), encoding="utf-8")
     assert cache.get(UNSAT, "z3", OPTIONS) is None
-    with SolverPool(cache=cache) as pool:
-        answer = pool.ask_z3(UNSAT)
+    monkeypatch.setattr(solvers, "cache", cache)
+    answer = solvers.ask_z3(UNSAT)
     assert (answer.outcome, answer.cached) == ("unsat", False)
     assert cache.get(UNSAT, "z3", OPTIONS) is not None
 
 
-def test_a_lie_needs_somebody_who_edits_the_cache(tmp_path: Path) -> None:
+def test_a_lie_needs_somebody_who_edits_the_cache(tmp_path: Path, solvers: SolverPool) -> None:
     """Documented: the checksum finds accidents, not malice, and ``--no-cache`` asks anew."""
     cache = AnswerCache(tmp_path)
     cache.put(SAT, "z3", OPTIONS, Kept("unsat", 0.1, None))
     with SolverPool(cache=cache) as pool:
         assert pool.ask_z3(SAT).outcome == "unsat"
         assert pool.ask_z3(SAT).cached
-    with SolverPool() as pool:
-        assert pool.ask_z3(SAT).outcome == "sat"
+    assert solvers.ask_z3(SAT).outcome == "sat"
 
 
 def test_the_key_is_everything_that_an_answer_depends_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,24 +46,24 @@ def with_constant(theorem: Theorem, constant: sp.Expr) -> Theorem:
         when=[condition for condition in theorem.when if C not in theorem.expand(condition).free_symbols],
         where={s: d.xreplace(pairs) for s, d in theorem.where.items()},
         claim=type(claim)(claim.quantity, claim.bound.xreplace(pairs)),
-        proof=[_put(item, pairs) for item in theorem.proof],
-        witness=[_put(witness, pairs) for witness in theorem.witness],
-        special_cases=[_put(case, pairs) for case in theorem.special_cases if C not in case.at],
+        proof=[put(item, pairs) for item in theorem.proof],
+        witness=[put(witness, pairs) for witness in theorem.witness],
+        special_cases=[put(case, pairs) for case in theorem.special_cases if C not in case.at],
     )
 
 
-def _put(part: Any, pairs: Mapping[sp.Basic, sp.Basic]) -> Any:
+def put(part: Any, pairs: Mapping[sp.Basic, sp.Basic]) -> Any:
     """A part of a statement with letters replaced, in every formula that it holds."""
     if isinstance(part, sp.Basic):
         return part.xreplace(dict(pairs))
     if isinstance(part, tuple | list):
-        return type(part)(_put(entry, pairs) for entry in part)
+        return type(part)(put(entry, pairs) for entry in part)
     if isinstance(part, Mapping):
-        return {name: _put(value, pairs) for name, value in part.items()}
+        return {name: put(value, pairs) for name, value in part.items()}
     if isinstance(part, Step | Split | Case | Cite | Rule | Witness | SpecialCase):
         own = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
         if isinstance(part, Cite) and is_o_form(part.theorem) and C in pairs:
             # The cited statement's constant was our own letter; the statement itself keeps it.
             own["substitution"] = {C: C, **part.substitution}
-        return dataclasses.replace(part, **{name: _put(value, pairs) for name, value in own.items()})
+        return dataclasses.replace(part, **{name: put(value, pairs) for name, value in own.items()})
     return part
