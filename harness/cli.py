@@ -1,4 +1,4 @@
-"""The command line: ``clipbounds list | check | fuzz | run | replay | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | replay | report``.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -36,6 +36,7 @@ BudgetText = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the confirmations.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Ask the solvers anew, whatever they said earlier.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")]
 
 
@@ -49,7 +50,14 @@ def list_command(targets: Targets = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def check(targets: Targets = None, as_json: AsJson = False) -> None:
+def check(
+    targets: Targets = None,
+    consistency: Annotated[
+        bool, typer.Option("--consistency", help="Also hold bounds against one another, and against boundaries.")
+    ] = False,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
     """Proof only: ask both solvers about every obligation."""
     theorems = _select(targets)
     from harness import cli_output as output
@@ -58,10 +66,19 @@ def check(targets: Targets = None, as_json: AsJson = False) -> None:
     from harness.run import check_all
 
     with for_terminal(as_json) as progress:
-        results = check_all(theorems, progress)
+        results = check_all(theorems, progress, cache=not no_cache)
     judgements = [judge(t, r, None) for t, r in zip(theorems, results, strict=True)]
-    output.show_checks(theorems, results, judgements, as_json)
-    raise typer.Exit(exit_code(judgements))
+    code = exit_code(judgements)
+    if not consistency:
+        output.show_checks(theorems, results, judgements, as_json)
+        raise typer.Exit(code)
+    from harness.consistency import consistency as compare_all
+    from theorems.catalogue import load_catalogue
+
+    with for_terminal(as_json) as progress:
+        whole = compare_all(theorems, catalogue=load_catalogue(), progress=progress, cache=not no_cache)
+    output.show_consistency(theorems, results, judgements, whole, as_json)
+    raise typer.Exit(code if whole.sound or code else ExitCode.UNKNOWN)
 
 
 @app.command()
@@ -94,6 +111,7 @@ def run(
     out: Out = Path("clipbounds-report"),
     device: Device = "auto",
     seed: Seed = 0,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ) -> None:
     """The main job: check, fuzz, report.
@@ -110,10 +128,53 @@ def run(
 
     with ReportFolder(out) as folder:
         with for_terminal(as_json) as progress:
-            result = run_all(theorems, settings, progress)
+            result = run_all(theorems, settings, progress, cache=not no_cache)
         folder.finish(result.record(), result.findings(), result.queries())
     output.show_run(result, out, as_json)
     raise typer.Exit(exit_code([o.judgement for o in result.outcomes]))
+
+
+@app.command()
+def constant(
+    targets: Targets = None,
+    budget: BudgetText = "60s",
+    seed: Seed = 0,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """The constant that an O-claim hides: an interval from what is reached to what is proved.
+
+    Without T: the catalogue's O-forms. Exit codes: 1 a claim fails for every constant; 3 a proof is given and goes
+    through with no constant; 0 otherwise.
+    """
+    settings = _settings(budget, "auto", seed)
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.constants import constants_of, exit_code
+    from harness.progress import for_terminal
+
+    with for_terminal(as_json) as progress:
+        results = constants_of(theorems, settings, progress, named=bool(targets), cache=not no_cache)
+    output.show_constants(results, as_json)
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
+def sharpness(targets: Targets = None, no_cache: NoCache = False, as_json: AsJson = False) -> None:
+    """How far each numeric condition can be relaxed before the proof breaks, and the model that breaks it.
+
+    Without T: every statement of the catalogue that has a proof. Exit codes: 3 a statement is not proved as it stands;
+    0 otherwise.
+    """
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.progress import for_terminal
+    from harness.sharpness import exit_code, sharpness_of
+
+    with for_terminal(as_json) as progress:
+        results = sharpness_of(theorems, progress, named=bool(targets), cache=not no_cache)
+    output.show_sharpness(results, as_json)
+    raise typer.Exit(exit_code(results))
 
 
 @app.command()
@@ -164,9 +225,11 @@ def _bad_input() -> tuple[type[Exception], ...]:
     places = {
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
+        "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
+        "harness.sharpness": "SharpnessError",
     }
     return tuple(getattr(sys.modules[module], name) for module, name in places.items() if module in sys.modules)
 

@@ -15,14 +15,20 @@ from theorems.language import Theorem
 
 if TYPE_CHECKING:
     from harness.attack import FuzzResult
+    from harness.consistency import Consistency
+    from harness.constants import ConstantResult, End
     from harness.judge import Judgement
     from harness.prove import CheckResult
     from harness.replay import ReplayResult
     from harness.report.records import RunRecord
     from harness.run import Outcome, RunResult
+    from harness.sharpness import SharpnessResult
 
 _COLOURS = {
     "proved": "green",
+    "consistent": "green",
+    "sense": "green",
+    "fails": "red",
     "achieved": "green",
     "yes": "green",
     "refuted": "red",
@@ -85,6 +91,37 @@ def show_checks(
                 print(f"{result.name}, {obligation.name}: countermodel {model}")
 
 
+def show_consistency(
+    theorems: Sequence[Theorem],
+    results: Sequence[CheckResult],
+    judgements: Sequence[Judgement],
+    whole: Consistency,
+    as_json: bool,
+) -> None:
+    """``clipbounds check --consistency``."""
+    from harness.consistency import consistency_json
+
+    if as_json:
+        _json({"checks": [check_json(result) for result in results], "consistency": consistency_json(whole)})
+        return
+    show_checks(theorems, results, judgements, False)
+    print()
+    pairs = [(p.upper, p.lower, p.witness, p.verdict, f"{p.seconds:.2f} s", p.reason) for p in whole.pairs]
+    _table(("upper bound", "attained", "witness", "verdict", "time", "reason"), pairs)
+    for pair in whole.pairs:
+        if pair.model:
+            print(f"{pair.upper} beside {pair.lower}: {', '.join(f'{k} = {v}' for k, v in pair.model.items())}")
+    print()
+    _table(
+        ("statement", "boundary", "verdict", "value", "reason"),
+        [(b.name, b.boundary, b.verdict, b.value, b.reason) for b in whole.boundaries],
+    )
+    for meeting in whole.meetings:
+        word = "meets" if meeting.equal else "DOES NOT MEET"
+        ratios = ", ".join(f"{ratio:.7f} at {where}" for where, ratio in meeting.ratios)
+        print(f"{meeting.upper} {word} {meeting.lower} for {meeting.case}: limit {meeting.limit}; ratio {ratios}")
+
+
 def show_fuzz(theorems: Sequence[Theorem], results: Sequence[FuzzResult], as_json: bool) -> None:
     """``clipbounds fuzz``."""
     if as_json:
@@ -139,6 +176,62 @@ def show_run(result: RunResult, out: Path, as_json: bool) -> None:
         f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all. "
         f"Report: {out / 'index.html'}"
     )
+
+
+def show_constants(results: Sequence[ConstantResult], as_json: bool) -> None:
+    """``clipbounds constant``."""
+    from harness.constants import constant_json
+
+    if as_json:
+        _json([constant_json(result) for result in results])
+        return
+
+    def number(end: End | None, up: bool = False) -> str:
+        # Rounded outwards, so that what is shown is true as it stands.
+        if end is None:
+            return ""
+        scaled = end.value * 10**6
+        return f"{int(scaled.ceiling() if up else scaled.floor()) / 10**6:.6f}"
+
+    rows = [
+        (
+            r.name,
+            r.verdict,
+            r.sense,
+            number(r.low),
+            number(r.high, up=True),
+            "" if r.proved is None else str(r.proved.value),
+            f"{r.seconds:.1f} s",
+        )
+        for r in results
+    ]
+    _table(("statement", "verdict", "constant", "at least", "at most", "proved", "time"), rows)
+    for r in results:
+        for end in (r.low, r.high):
+            if end is not None:
+                print(f"{r.name}, {number(end, up=end is r.high)}: {end.says}")
+        if r.ray is not None:
+            print(
+                f"{r.name}: fails for every constant along {r.ray.words()}: the proved bound of {r.ray.other} is at "
+                f"least z/{r.ray.factor} times the claimed terms for all z >= {r.ray.start} ({r.ray.verdict})"
+            )
+        if r.proved is None and r.blocked is not None:
+            print(f"{r.name}: with C = {r.blocked.value}: {r.blocked.says}")
+
+
+def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:
+    """``clipbounds sharpness``."""
+    from harness.sharpness import sharpness_json
+
+    if as_json:
+        _json([sharpness_json(result) for result in results])
+        return
+    rows = [(r.name, r.verdict, r.condition, r.place, r.relaxed, f"{r.seconds:.1f} s", r.obligation) for r in results]
+    _table(("statement", "verdict", "condition", "in", "proved for", "time", "what fails beyond"), rows)
+    for r in results:
+        if r.model:
+            model = ", ".join(f"{k} = {v}" for k, v in sorted(r.model.items()))
+            print(f"{r.name}, {r.condition} relaxed by {r.fails}: countermodel {model}")
 
 
 def show_replay(result: ReplayResult, as_json: bool) -> None:

@@ -85,8 +85,12 @@ class RunResult:
         )
 
 
-def check_all(theorems: Sequence[Theorem], progress: Progress, ledger: ErrorLedger | None = None) -> list[CheckResult]:
-    """Proof only; ``ledger`` counts the runs of witnesses."""
+def check_all(
+    theorems: Sequence[Theorem], progress: Progress, ledger: ErrorLedger | None = None, *, cache: bool = True
+) -> list[CheckResult]:
+    """Proof only; ``ledger`` counts the runs of witnesses, ``cache`` allows answers that solvers gave earlier."""
+    from harness.prove.cache import AnswerCache
+    from harness.prove.solve import SolverPool
     from theorems.catalogue import load_catalogue
 
     progress.phase("prove", len(theorems))
@@ -100,7 +104,8 @@ def check_all(theorems: Sequence[Theorem], progress: Progress, ledger: ErrorLedg
             progress.part(name)
         progress.detail(result.name)
 
-    return prove_all(theorems, catalogue=load_catalogue(), on_obligation=told, ledger=ledger)
+    with SolverPool(cache=AnswerCache() if cache else None) as pool:
+        return prove_all(theorems, catalogue=load_catalogue(), pool=pool, on_obligation=told, ledger=ledger)
 
 
 def fuzz_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress) -> list[FuzzResult]:
@@ -109,11 +114,11 @@ def fuzz_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress
     return list(_search(theorems, settings, settings.budget, ledger, progress).values())
 
 
-def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress) -> RunResult:
+def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress, *, cache: bool = True) -> RunResult:
     """Check, then spend what is left of the budget on the statements that algebra leaves open."""
     start = time.perf_counter()
     ledger = ErrorLedger()
-    checks = check_all(theorems, progress, ledger)
+    checks = check_all(theorems, progress, ledger, cache=cache)
     check_seconds = time.perf_counter() - start
     open_ = [t for t, c in zip(theorems, checks, strict=True) if not decided(c)]
     fuzzed = _search(open_, settings, _left(settings.budget, check_seconds, len(open_)), ledger, progress)

@@ -211,11 +211,11 @@ class _Checker:
         """Turn two answers into one word; a countermodel counts only after exact evaluation."""
         assert obligation.query is not None
         solvers = {
-            name: {"outcome": a.outcome, "seconds": round(a.seconds, 4), "reason": a.reason}
+            name: {"outcome": a.outcome, "seconds": round(a.seconds, 4), "reason": a.reason, "cached": a.cached}
             for name, a in by_solver.items()
         }
         word = combine(by_solver)
-        seconds = sum(a.seconds for a in by_solver.values())
+        seconds = sum(a.seconds for a in by_solver.values() if not a.cached)
         made = {"solvers": solvers, "seconds": seconds, "smt2": text}
         if obligation.query.goal is None:
             return self.read_point(obligation, word, made)

@@ -15,6 +15,7 @@ from typing import Any
 
 _RLIMIT_Z3 = 40_000_000
 _RLIMIT_CVC5 = 4_000_000
+RLIMITS = {"z3": _RLIMIT_Z3, "cvc5": _RLIMIT_CVC5}
 
 
 def _ask_z3(text: str, options: Sequence[str], limit: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from harness.prove.solve import nice_model
 from harness.prove.unroll import implication, opened
 from theorems.language import parameters as letters
 from theorems.language.functions import OBJECTIVES
+from theorems.language.hidden import is_o_form
 from theorems.language.quantities import Adversary, AverageGradientNorm, MinGradientNorm, Quantity
 from theorems.language.theorem import Theorem
 from theorems.language.walk import latex
@@ -45,7 +46,8 @@ class Contradiction:
 def contradict(theorem: Theorem, checker: _Checker) -> Contradiction | None:
     """The first proved statement of the catalogue that contradicts the theorem, or ``None``."""
     for other in checker.catalogue.values():
-        if other is theorem or other.expect != "true":
+        # An O-form is no sharper than what its proof cites, and one letter more to choose.
+        if other is theorem or other.expect != "true" or is_o_form(other):
             continue
         if theorem.claim.for_all and other.claim.attained and _bounds(other.claim.quantity, theorem.claim.quantity):
             for witness in other.witness or ():
@@ -103,7 +105,15 @@ def _start_facts(theorem: Theorem, other: Theorem, witness: Witness) -> list[Boo
     return facts
 
 
+def unsaid(theorem: Theorem, other: Theorem) -> set[sp.Symbol]:
+    """Numbers of a problem that a bound for all problems mentions and an attained claim does not: the problem that it
+    speaks of may have any, so that no value may be chosen for it."""
+    return ({letters.F0, letters.R0} & set(other.parameters)) - set(theorem.parameters)
+
+
 def _bound_beats(theorem: Theorem, other: Theorem, checker: _Checker) -> Contradiction | None:
+    if unsaid(theorem, other):
+        return None
     facts: list[Boolean] = []
     ours_given = [opened(theorem, own) for own in theorem.given]
     for assumption in other.given:

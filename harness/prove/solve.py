@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, Literal
 import sympy as sp
 from sympy.logic.boolalg import And, Not
 
+from harness.prove.cache import AnswerCache, Kept
 from harness.prove.encode import Encoded, Query, encode
 from harness.prove.exact import holds
 
@@ -37,13 +38,17 @@ _SIMPLE = tuple(
 
 @dataclass(frozen=True)
 class Answer:
-    """What one solver said of one query. ``unknown`` has a reason: gave up, killed, crashed, missing."""
+    """What one solver said of one query. ``unknown`` has a reason: gave up, killed, crashed, missing.
+
+    ``cached``: it was said earlier, and kept; then ``seconds`` is what it took when it was said.
+    """
 
     solver: str
     outcome: Literal["sat", "unsat", "unknown"]
     seconds: float
     reason: str = ""
     model: Mapping[str, str] | None = None
+    cached: bool = False
 
 
 class _Child:
@@ -176,11 +181,19 @@ class SolverPool:
 
     Args:
         timeout: seconds of wall clock after which a child is killed; work inside is bounded by each solver's rlimit.
-        commands: other programs to run as solvers (tests), by name.
+        commands: other programs to run as solvers (tests), by name; what they say is never kept.
+        cache: where definite answers are kept; by default nowhere.
     """
 
-    def __init__(self, timeout: float = TIMEOUT, commands: Mapping[str, Sequence[str]] | None = None):
+    def __init__(
+        self,
+        timeout: float = TIMEOUT,
+        commands: Mapping[str, Sequence[str]] | None = None,
+        cache: AnswerCache | None = None,
+    ):
         self.timeout = timeout
+        self.cache = cache
+        self.strangers = frozenset(commands or ())
         self.children = {
             name: [_Child(name, options, (commands or {}).get(name)) for options in ways]
             for name, ways in SOLVERS.items()
@@ -229,9 +242,28 @@ class SolverPool:
 
     def ask_z3(self, smt2: str, limit: float | None = None) -> Answer:
         """What Z3 alone says, within ``limit`` seconds: it has the models."""
-        return self.children["z3"][0].ask(smt2, self.timeout if limit is None else limit)
+        return self._remembered(
+            "z3", smt2, lambda: self.children["z3"][0].ask(smt2, self.timeout if limit is None else limit)
+        )
 
     def _ask(self, solver: str, smt2: str) -> Answer:
+        return self._remembered(solver, smt2, lambda: self._asked(solver, smt2))
+
+    def _remembered(self, solver: str, smt2: str, ask: Callable[[], Answer]) -> Answer:
+        """The kept answer, or a new one, which is kept if it is definite."""
+        if self.cache is None or solver in self.strangers:
+            return ask()
+        options = SOLVERS[solver]
+        kept = self.cache.get(smt2, solver, options)
+        if kept is not None:
+            return Answer(solver, kept.outcome, kept.seconds, model=kept.model, cached=True)
+        answer = ask()
+        if answer.outcome != "unknown":
+            model = None if answer.model is None else dict(answer.model)
+            self.cache.put(smt2, solver, options, Kept(answer.outcome, answer.seconds, model))
+        return answer
+
+    def _asked(self, solver: str, smt2: str) -> Answer:
         """One solver's answer: its ways are tried in turn until one decides, first for a moment each, since a way
         that decides at all mostly does so at once."""
         children = self.children[solver]

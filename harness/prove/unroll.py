@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import sympy as sp
-from sympy.logic.boolalg import And, Boolean, Or
+from sympy.logic.boolalg import And, Boolean, Implies, Or
 
 from harness.prove.encode import Query
 from theorems.language import parameters as letters
@@ -14,7 +14,7 @@ from theorems.language.assumptions import GS, HS, Assumption, BoundedVariance, E
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.proof import Cite, ProofItem, Smt, Split, Step
 from theorems.language.quantities import At, Average, Drift, Quantity, at
-from theorems.language.rules import FIXED, RuleError
+from theorems.language.rules import FIXED, SAMPLE, RuleError
 from theorems.language.theorem import Theorem
 from theorems.language.walk import conjuncts, definedness
 
@@ -151,6 +151,7 @@ def _split(
 def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolled) -> tuple[Fact, ...]:
     cited = item.theorem
     result.cited.append(cited)
+    known = (*known, Fact(item.under, True)) if item.under is not sp.true else known
     pairs = {s: sp.sympify(v) for s, v in item.substitution.items() if s != v}
 
     def fail(reason: str) -> tuple[Fact, ...]:
@@ -162,6 +163,8 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         return fail(f"{unknown[0]} is no parameter of it")
     if cited.expect != "true":
         return fail(f"it is expected to be {cited.expect}")
+    if _mentions_quantities(item.under) or set(SAMPLE) & theorem.expand(item.under).free_symbols:
+        return fail(f"{item.under} is no condition on parameters")
     sides: list[tuple[str, Boolean]] = []
     if item.attained:
         reason = _may_attain(theorem, cited, pairs)
@@ -191,6 +194,7 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
     moved = {s: v for s, v in pairs.items() if s in FIXED}
     quantity = at(claim.quantity, moved) if moved else claim.quantity
     stated = relation.func(quantity, _brought_over(theorem, cited, pairs), evaluate=False)
+    stated = stated if item.under is sp.true else Implies(item.under, stated)
     result.obligations.append(Obligation(item.name, "citation", says=item.says or f"By {cited.name}."))
     return (Fact(stated, False),)
 

@@ -16,6 +16,7 @@ from theorems.language import (
     GRADIENT,
     L0,
     L1,
+    AverageGradientNorm,
     BoundedVariance,
     Case,
     Cite,
@@ -77,6 +78,9 @@ def statement(**change: object) -> Theorem:
 @pytest.mark.parametrize("theorem", TRUE, ids=lambda t: t.name)
 def test_true_statements_are_proved_by_both_solvers(theorem: Theorem, pool: SolverPool) -> None:
     result = one(theorem, pool)
+    if theorem.name == "K23_2_3_O":  # stated without a proof
+        assert (theorem.proof, result.verdict) == ((), "no_proof")
+        return
     assert result.verdict == "proved", [(o.name, o.verdict, o.reason) for o in result.obligations if not o.passed]
 
 
@@ -148,6 +152,32 @@ def test_a_planted_proof_never_proves(name: str, pool: SolverPool) -> None:
     assert not result.proved
 
 
+@pytest.mark.parametrize(
+    ("under", "verdict"),
+    [(sigma <= 2 * c, "proved"), (sigma <= 3 * c, "broken_proof"), (StuckGradientNorm <= c, "broken_proof")],
+)
+def test_a_citation_under_a_condition(under: sp.Basic, verdict: str, pool: SolverPool) -> None:
+    """Its hypotheses are asked for under the condition, and it gives nothing elsewhere."""
+    light = statement(
+        name="light",
+        when=[sigma <= 2 * c],
+        claim=Upper(StuckGradientNorm, c),
+        proof=[Cite("S2", exact_bias), Step("claim", gives=StuckGradientNorm <= c, from_=["S2"])],
+    )
+    both = [
+        Cite("light", light, under=under),
+        Cite("S2", exact_bias),
+        Split(
+            "claim",
+            gives=StuckGradientNorm <= sp.Max(c, sigma),
+            cases=[Case(sigma <= 2 * c, ["light"]), Case(sigma > 2 * c, ["S2"])],
+        ),
+    ]
+    assert one(statement(claim=Upper(StuckGradientNorm, sp.Max(c, sigma)), proof=both), pool).verdict == verdict
+    careless = [Cite("light", light, under=under), Step("claim", gives=StuckGradientNorm <= c, from_=["light"])]
+    assert not one(statement(claim=Upper(StuckGradientNorm, c), proof=careless), pool).proved
+
+
 def test_drift_at_another_point_is_another_number(pool: SolverPool) -> None:
     """Two citations of S1 at different points must not be mixed into one."""
     proof = [
@@ -162,6 +192,12 @@ def test_drift_at_another_point_is_another_number(pool: SolverPool) -> None:
 def test_weaker_than_true_is_never_refuted(pool: SolverPool) -> None:
     for bound in (sigma, sigma**2 / (4 * c), sigma**2 / (3 * c), bias + c):
         assert one(statement(claim=Upper(StuckGradientNorm, bound)), pool).verdict == "no_proof"
+
+
+def test_an_attained_claim_that_leaves_the_start_open_is_never_refuted(pool: SolverPool) -> None:
+    """Some problem, from far enough away, has as large a gradient as one likes: no bound by F0 forbids that."""
+    far = statement(given=[Smooth(L), BoundedVariance(sigma)], claim=Lower(AverageGradientNorm, 2 * sigma))
+    assert one(dataclasses.replace(far, when=(eta * L < 1,)), pool).verdict != "refuted"
 
 
 def test_near_misses_of_a_constant_are_refuted(pool: SolverPool) -> None:

@@ -228,3 +228,15 @@ def test_an_interrupted_report_leaves_nothing(claim: Path, tmp_path: Path) -> No
     done = in_a_process("run", claim, "--out", "report", cwd=tmp_path)
     assert done.returncode == 130
     assert [p.name for p in tmp_path.iterdir()] == ["my_claim.py"]
+
+
+def test_kept_answers_are_marked_and_can_be_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path / "cache"))
+    told = []
+    for extra in ([], [], ["--no-cache"]):
+        done = clipbounds("check", "S1_simple", *extra, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (entry,) = json.loads(done.stdout)
+        assert entry["verdict"] == "proved"
+        told.append({s["cached"] for o in entry["obligations"] for s in o["solvers"].values()})
+    assert told == [{False}, {True}, {False}]

@@ -1,6 +1,7 @@
-"""Koloskova, Hendrikx and Stich (2023), Theorem 2.1: clipped gradient descent, non-convex, with C = 18/17.
+"""Koloskova, Hendrikx and Stich (2023), Theorem 2.1: clipped gradient descent, non-convex.
 
-``eta <= 1/(9 (L0 + c L1))`` implies ``AverageGradientNorm <= C (sqrt(F0/(eta T)) + F0/(eta T c))``.
+``eta <= 1/(9 (L0 + c L1))`` implies ``AverageGradientNorm <= C (sqrt(F0/(eta T)) + F0/(eta T c))``: the O-form, for
+every ``C >= 18/17``, and the paper's statement with that constant.
 """
 
 from theorems.language import (
@@ -11,6 +12,7 @@ from theorems.language import (
     L1,
     ONE,
     AverageGradientNorm,
+    C,
     Cite,
     Domain,
     ExactGradients,
@@ -32,15 +34,16 @@ PAPER = "Koloskova, Hendrikx, Stich: Revisiting Gradient Clipping (ICML 2023, ar
 theta = Parameter("theta", ONE, Domain.NONNEGATIVE, "relative step size")
 G = Parameter("G", GRADIENT * GRADIENT, Domain.NONNEGATIVE, "F0/(eta T)")
 Q = Parameter("Q", GRADIENT * GRADIENT, Domain.NONNEGATIVE, "D1's squared gradient scale")
-C = Rational(18, 17)
 
-theorem_2_1 = Theorem(
-    name="K23_2_1",
-    title="Clipped gradient descent, non-convex (C = 18/17)",
+LEAST = Rational(18, 17)
+
+form = Theorem(
+    name="K23_2_1_O",
+    title="Clipped gradient descent, non-convex, for every C >= 18/17",
     source=Source(PAPER, "Theorem 2.1", version="arXiv v2", status="recalled"),
     given=[GS(L0, L1), ExactGradients()],
     where={theta: eta * (L0 + c * L1), G: F0 / (eta * T), Q: F0 / ((1 - theta / 2) * eta * T)},
-    when=[theta <= Rational(1, 9)],
+    when=[theta <= Rational(1, 9), C >= LEAST],
     claim=Upper(AverageGradientNorm, C * (sqrt(G) + G / c)),
     proof=[
         Cite("sharp", nonconvex, from_=["theta"]),
@@ -49,4 +52,15 @@ theorem_2_1 = Theorem(
         Step("root", gives=sqrt(Q) <= C * sqrt(G), from_=["budget"]),
         Step("claim", gives=AverageGradientNorm <= C * (sqrt(G) + G / c), from_=["two_terms", "root", "budget"]),
     ],
+)
+
+theorem_2_1 = Theorem(
+    name="K23_2_1",
+    title="Clipped gradient descent, non-convex (C = 18/17)",
+    source=Source(PAPER, "Theorem 2.1", version="arXiv v2", status="recalled"),
+    given=[GS(L0, L1), ExactGradients()],
+    where={theta: eta * (L0 + c * L1), G: F0 / (eta * T)},
+    when=[theta <= Rational(1, 9)],
+    claim=Upper(AverageGradientNorm, LEAST * (sqrt(G) + G / c)),
+    proof=[Cite("form", form, {C: LEAST}, from_=["theta"])],
 )

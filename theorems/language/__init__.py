@@ -5,6 +5,7 @@ from sympy import Abs, And, Eq, Implies, Max, Min, Or, Piecewise, Rational, sqrt
 from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Smooth, Symmetric
 from theorems.language.claims import Exactly, Floor, Lower, Upper
 from theorems.language.errors import StatementError
+from theorems.language.hidden import C
 from theorems.language.parameters import F0, L0, L1, R0, Domain, L, Parameter, T, c, eta, m, mu, sigma
 from theorems.language.proof import Case, Cite, Split, Step, smt
 from theorems.language.quantities import (
@@ -63,6 +64,7 @@ __all__ = [
     "Average",
     "AverageGradientNorm",
     "BoundedVariance",
+    "C",
     "Case",
     "Cite",
     "ClipMoments",

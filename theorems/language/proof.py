@@ -72,7 +72,8 @@ class Cite:
     """Use another theorem's claim, with parameters substituted; its hypotheses become side conditions.
 
     ``attained=True`` cites the attaining half of an ``Exactly`` claim: it may be used only in the proof of a lower
-    claim whose witness runs the cited theorem's own worst noise.
+    claim whose witness runs the cited theorem's own worst noise. ``under`` is a condition on parameters: the cited
+    claim is given, and its hypotheses are asked for, where it holds.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Cite:
     from_: tuple[str, ...] | list[str] = ()
     attained: bool = False
     says: str = ""
+    under: Boolean = sp.true
 
 
 ProofItem = Step | Split | Cite

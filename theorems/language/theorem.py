@@ -250,6 +250,7 @@ class Theorem:
     def _check_citation(self, item: Cite, where: str) -> None:
         if not isinstance(item.theorem, Theorem):
             self._refuse("proof", f"{where}: cites {item.theorem!r}, which is no Theorem")
+        self._relation("proof", item.under, f"{where}: 'under'")
         for letter, value in item.substitution.items():
             if not isinstance(value, sp.Expr | int) or isinstance(value, bool):
                 self._refuse("proof", f"{where}: {letter} cannot become {value!r}")
