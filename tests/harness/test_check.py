@@ -9,6 +9,7 @@ import pytest
 import sympy as sp
 
 from harness.prove import CheckResult, check
+from harness.prove.cache import AnswerCache
 from harness.prove.solve import SolverPool
 from harness.prove.unroll import unroll
 from theorems.catalogue import load_catalogue
@@ -55,8 +56,9 @@ ALGEBRA = [t for t in CATALOGUE.values() if t.expect != "true" and t.falls_by !=
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[SolverPool]:
-    with SolverPool() as solvers:
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SolverPool]:
+    # Theorems cite one another; what was asked once in this module need not be asked again.
+    with SolverPool(cache=AnswerCache(tmp_path_factory.mktemp("answers"))) as solvers:
         yield solvers
 
 
