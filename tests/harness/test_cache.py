@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.engine.kernels import cache_directory
+from fuzz.engine.generated import cache_directory
 from harness.prove import cache as cache_module
 from harness.prove.cache import AnswerCache, Kept, answers_directory
 from harness.prove.solve import SolverPool
