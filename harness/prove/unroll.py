@@ -10,11 +10,12 @@ from sympy.logic.boolalg import And, Boolean, Or
 
 from harness.prove.encode import Query
 from theorems.language import parameters as letters
-from theorems.language.assumptions import GS, HS, Assumption, BoundedVariance, ExactGradients, Symmetric
+from theorems.language.assumptions import GS, HS, Assumption, BoundedVariance, ExactGradients, Symmetric, algorithm
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.proof import Cite, ProofItem, Smt, Split, Step
 from theorems.language.quantities import At, Average, Drift, Quantity, at
 from theorems.language.rules import FIXED, RuleError
+from theorems.language.rules_sampling import BatchMean, SampleBySample
 from theorems.language.theorem import Theorem
 from theorems.language.walk import conjuncts, definedness
 
@@ -170,7 +171,10 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         sides += _attained_noise(theorem, cited, pairs)
     elif not cited.claim.for_all:
         return fail("it claims only that some problem exists")
-    ours = [_opened(theorem, assumption) for assumption in theorem.given]
+    given = _given_of(theorem, cited, result)
+    if given is None:
+        return fail("it is about another algorithm")
+    ours = [_opened(theorem, assumption) for assumption in given]
     for assumption in cited.given:
         wanted = _opened(theorem, _opened(cited, assumption).substitute(pairs))
         implied = implication(ours, wanted)
@@ -193,6 +197,28 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
     stated = relation.func(quantity, _brought_over(theorem, cited, pairs), evaluate=False)
     result.obligations.append(Obligation(item.name, "citation", says=item.says or f"By {cited.name}."))
     return (Fact(stated, False),)
+
+
+def _given_of(theorem: Theorem, cited: Theorem, result: Unrolled) -> tuple[Assumption, ...] | None:
+    """The assumptions that the cited theorem is held against; ``None`` if it is about another algorithm."""
+    ours, theirs = algorithm(theorem.given), algorithm(cited.given)
+    if {type(a) for a in ours} == {type(a) for a in theirs}:
+        return tuple(theorem.given)
+    if theirs:
+        return None
+    reduced = BatchMean.assumptions(theorem.given)
+    if reduced is not None:
+        result.rules.append(BatchMean.__name__)
+        return reduced
+    if SampleBySample.allows(theorem.given, cited.claim.quantity):
+        result.rules.append(SampleBySample.__name__)
+        return tuple(theorem.given)
+    return None
+
+
+def same_algorithm(one: Theorem, other: Theorem) -> bool:
+    """Whether two theorems speak of one algorithm, so that a bound of one may be held against the other."""
+    return {_opened(one, a) for a in algorithm(one.given)} == {_opened(other, a) for a in algorithm(other.given)}
 
 
 def _opened(theorem: Theorem, assumption: Assumption) -> Assumption:

@@ -2,7 +2,19 @@
 
 from sympy import Abs, And, Eq, Implies, Max, Min, Or, Piecewise, Rational, sqrt
 
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Smooth, Symmetric
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    BatchClipping,
+    BoundedVariance,
+    Convex,
+    ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
+    Smooth,
+    Symmetric,
+)
 from theorems.language.claims import Exactly, Floor, Lower, Upper
 from theorems.language.errors import StatementError
 from theorems.language.parameters import F0, L0, L1, R0, Domain, L, Parameter, T, c, eta, m, mu, sigma
@@ -10,9 +22,12 @@ from theorems.language.proof import Case, Cite, Split, Step, smt
 from theorems.language.quantities import (
     Average,
     AverageGradientNorm,
+    ClippedSteps,
     ClipSecondMoment,
+    DistanceChange,
     Drift,
     FinalGap,
+    Gap,
     MinGradientNorm,
     NextGradientNorm,
     StepChange,
@@ -37,6 +52,16 @@ from theorems.language.rules import (
     sample_rho,
     sample_w,
 )
+from theorems.language.rules_gap import (
+    CountClipped,
+    DistanceStep,
+    FinalGapPaysDistance,
+    GapAboveGradient,
+    GapAfterStep,
+    GapBelowGradient,
+    TwoPhases,
+)
+from theorems.language.rules_sampling import ExpectedPair, NoisyStepHessian, PointwisePair, PrivateStep
 from theorems.language.theorem import Source, Theorem
 from theorems.language.units import CURVATURE, GRADIENT, INVERSE_LENGTH, LENGTH, OBJECTIVE_VALUE, ONE, STEP_SIZE, unit
 from theorems.language.witness import SpecialCase, Witness
@@ -62,20 +87,31 @@ __all__ = [
     "And",
     "Average",
     "AverageGradientNorm",
+    "BatchClipping",
     "BoundedVariance",
     "Case",
     "Cite",
     "ClipMoments",
     "ClipSecondMoment",
+    "ClippedSteps",
     "Convex",
+    "CountClipped",
+    "DistanceChange",
+    "DistanceStep",
     "Domain",
     "Drift",
     "Eq",
     "ExactGradients",
     "Exactly",
+    "ExpectedPair",
     "ExpectedQuadratic",
     "FinalGap",
+    "FinalGapPaysDistance",
     "Floor",
+    "Gap",
+    "GapAboveGradient",
+    "GapAfterStep",
+    "GapBelowGradient",
     "Implies",
     "Instance",
     "Jensen",
@@ -88,10 +124,15 @@ __all__ = [
     "MonotoneMinimum",
     "NextGradientNorm",
     "NoisyStep",
+    "NoisyStepHessian",
     "Or",
     "Parameter",
+    "PerSampleClipping",
     "Piecewise",
     "PointwiseClip",
+    "PointwisePair",
+    "PrivacyNoise",
+    "PrivateStep",
     "QuadraticStep",
     "Rational",
     "Smooth",
@@ -107,6 +148,7 @@ __all__ = [
     "T",
     "Telescope",
     "Theorem",
+    "TwoPhases",
     "Upper",
     "Witness",
     "c",
