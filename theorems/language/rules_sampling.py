@@ -157,9 +157,9 @@ class BatchMean:
 
 
 class SampleBySample:
-    """A lower bound on the Drift of plain clipped SGD holds for PerSampleClipping and PrivacyNoise: each sample meets the
-    assumptions on the noise, so the bound holds for each clipped sample, hence for their mean; the added noise has mean
-    zero. The bound depends on the point and on parameters, not on the sample."""
+    """A lower bound on the Drift of plain clipped SGD holds for PerSampleClipping and PrivacyNoise: each sample meets
+    the assumptions on the noise, so the bound holds for each clipped sample, hence for their mean; the added noise has
+    mean zero. The bound depends on the point and on parameters, not on the sample."""
 
     @staticmethod
     def allows(given: Iterable[Assumption], quantity: q.Quantity) -> bool:

@@ -101,7 +101,7 @@ convex = Theorem(
             "plain gradient descent",
             gives=FinalGap <= R0**2 / (eta * T),
             at={L0: L, L1: 0},
-            when=[2 * L * R0**2 <= eta * c**2 * T],
+            when=[eta * c**2 * T >= 2 * L * R0**2],
             says="L1 = 0 and c large: the threshold leaves no trace.",
         ),
     ],

@@ -59,7 +59,7 @@ late = Theorem(
         Step("claim", gives=FinalGap <= R0**2 / (eta * T), from_=["sum"], says="Else the sum would exceed R0^2."),
     ],
     special_cases=[
-        SpecialCase("with room", gives=FinalGap <= 2 * R0**2 / (eta * T), when=[T >= 2 * R0**2 / (eta * c) ** 2]),
+        SpecialCase("with room", gives=FinalGap <= 2 * R0**2 / (eta * T), when=[2 * R0**2 / (eta * c) ** 2 <= T]),
     ],
 )
 
