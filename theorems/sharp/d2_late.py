@@ -79,7 +79,6 @@ clipped_steps = Theorem(
             gives=DistanceChange <= -Piecewise((toll, m > c), (0, True)),
             cases=[Case(m <= c, ["closer"]), Case(m > c, ["closer", "far"])],
         ),
-        Step("count", by=CountClipped(toll), from_=["steps"]),
-        Step("claim", gives=ClippedSteps <= R0**2 / (eta * c) ** 2, from_=["count"]),
+        Step("count", gives=ClippedSteps <= R0**2 / (eta * c) ** 2, by=CountClipped(toll), from_=["steps"]),
     ],
 )

@@ -74,8 +74,7 @@ polyak = Theorem(
             gives=Implies(Gap > w, StepChange <= -2 * a * sqrt(Gap)),
             from_=["descent", "long", "root", "a", "theta"],
         ),
-        Step("many", gives=Implies(Gap > w, sqrt(Gap) >= 2 * a), from_=["left", "loss"]),
-        Step("slow", gives=phases.slow, from_=["left", "loss", "many"], says="Complete the square."),
+        Step("slow", gives=phases.slow, from_=["left", "loss"], says="Complete the square."),
         Step("short", gives=Implies(Gap <= w, 2 * mu * Gap <= c**2), from_=["w"]),
         Step("product", gives=Implies(Gap <= w, m * c >= 2 * mu * Gap), from_=["steep", "short"]),
         Split(

@@ -32,7 +32,7 @@ changed = {
     "growth": Step(
         "growth",
         gives=HESSIAN_FACTOR * eta * (L0 + L1 * m) * ClipSecondMoment <= grown,
-        from_=["curvature", "minimum", "theta"],
+        from_=["curvature", "theta"],
     ),
 }
 

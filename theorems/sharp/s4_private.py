@@ -30,12 +30,13 @@ from theorems.language import (
     Telescope,
     Theorem,
     Upper,
+    c,
     eta,
     m,
     sigma,
     sqrt,
 )
-from theorems.sharp.s3_upper import A, R, b, c, grown, h, noise, psi, theta, upper
+from theorems.sharp.s3_upper import A, R, b, grown, h, noise, psi, theta, upper
 
 n = Parameter("n", ONE, Domain.POSITIVE_INTEGER, "number of samples")
 zeta = Parameter("zeta", GRADIENT, Domain.NONNEGATIVE, "root of the total variance of the added noise")
@@ -46,7 +47,7 @@ changed = {
     "growth": Step(
         "growth",
         gives=eta * L * ClipSecondMoment <= grown,
-        from_=["short", "minimum", "theta"],
+        from_=["short", "theta"],
         says="L1 = 0: no gradient-dependent part.",
     ),
     "cost": Step(
