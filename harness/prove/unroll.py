@@ -10,7 +10,16 @@ from sympy.logic.boolalg import And, Boolean, Or
 
 from harness.prove.encode import Query
 from theorems.language import parameters as letters
-from theorems.language.assumptions import GS, HS, Assumption, BoundedVariance, ExactGradients, Symmetric, algorithm
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    Assumption,
+    BoundedVariance,
+    ExactGradients,
+    PrivacyNoise,
+    Symmetric,
+    algorithm,
+)
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.proof import Cite, ProofItem, Smt, Split, Step
 from theorems.language.quantities import At, Average, Drift, Quantity, at
@@ -274,6 +283,8 @@ def implication(ours: Iterable[Assumption], wanted: Assumption) -> tuple[Boolean
             return (sp.Le(own.L0, wanted.L0), sp.Le(own.L1, wanted.L1))
         if isinstance(wanted, BoundedVariance) and isinstance(own, BoundedVariance):
             return (sp.Le(own.sigma**2, wanted.sigma**2),)
+        if isinstance(wanted, PrivacyNoise) and isinstance(own, PrivacyNoise):
+            return (sp.Le(own.zeta**2, wanted.zeta**2),)
         if isinstance(wanted, BoundedVariance | Symmetric) and isinstance(own, ExactGradients):
             return ()
     return None

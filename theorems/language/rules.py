@@ -310,6 +310,7 @@ class MonotoneMinimum(Rule):
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         _needs(theorem, ExactGradients, self.name)
+        _algorithm(theorem, self.name)
         _whole_run(theorem, self.name)
         _function_of_m(theorem, self.function, f"{self.name}: the function")
         monotone = sp.Implies(p.m <= tangent_point, self.function <= self.function.xreplace({p.m: tangent_point}))

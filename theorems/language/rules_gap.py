@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 _SOME_GAP = sp.Symbol("some gap", nonnegative=True)
 
 
+def _exact_run(theorem: Theorem, rule: str) -> None:
+    """One run without any randomness: exact gradients, and no noise that the algorithm adds."""
+    _needs(theorem, ExactGradients, rule)
+    _algorithm(theorem, rule)
+
+
 @dataclass(frozen=True)
 class GapAboveGradient(Rule):
     """A long gradient needs room below: under GS(L0, L1) or HS(L0, L1), ``m^2 <= 2 (L0 + L1 m) Gap``.
@@ -67,7 +73,7 @@ class GapAfterStep(Rule):
     """ExactGradients: ``Gap + StepChange`` is the gap after the step, hence ``>= 0``."""
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _needs(theorem, ExactGradients, self.name)
+        _exact_run(theorem, self.name)
         return Licence(sp.Ge(q.Gap + q.StepChange, 0, evaluate=False))
 
 
@@ -78,9 +84,8 @@ class DistanceStep(Rule):
     ``<grad f(x), x - x*> >= Gap``. Hence ``DistanceChange <= -2 eta k Gap + eta^2 min(m, c)^2``."""
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _needs(theorem, ExactGradients, self.name)
+        _exact_run(theorem, self.name)
         _needs(theorem, Convex, self.name)
-        _algorithm(theorem, self.name)
         k = p.c / sp.Max(p.m, p.c)
         return Licence(
             sp.Le(q.DistanceChange, -2 * p.eta * k * q.Gap + p.eta**2 * sp.Min(p.m, p.c) ** 2, evaluate=False)
@@ -105,7 +110,7 @@ class FinalGapPaysDistance(Rule):
         return sp.Le(q.DistanceChange, -self.approach, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _needs(theorem, ExactGradients, self.name)
+        _exact_run(theorem, self.name)
         _needs(theorem, Convex, self.name)
         _whole_run(theorem, self.name)
         _fixed(theorem, self.approach.xreplace({q.Gap: _SOME_GAP}), f"{self.name}: the approach")
@@ -131,7 +136,7 @@ class CountClipped(Rule):
         return sp.Le(q.DistanceChange, -paid, evaluate=False)
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _needs(theorem, ExactGradients, self.name)
+        _exact_run(theorem, self.name)
         _needs(theorem, Convex, self.name)
         _whole_run(theorem, self.name)
         _fixed(theorem, self.toll, f"{self.name}: the toll")
@@ -172,7 +177,7 @@ class TwoPhases(Rule):
         return sp.Implies(q.Gap <= self.level, sp.Le(q.StepChange, -self.rate * q.Gap, evaluate=False))
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
-        _needs(theorem, ExactGradients, self.name)
+        _exact_run(theorem, self.name)
         _whole_run(theorem, self.name)
         for what in ("level", "drop", "rate", "begin"):
             _fixed(theorem, getattr(self, what), f"{self.name}: the {what}")
