@@ -13,17 +13,49 @@ import sympy as sp
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Symmetric
+from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Symmetric, algorithm
 from theorems.language.parameters import Domain, Parameter
-from theorems.language.quantities import Adversary
+from theorems.language.quantities import (
+    Adversary,
+    AverageGradientNorm,
+    ClipSecondMoment,
+    Drift,
+    FinalGap,
+    MinGradientNorm,
+    NextGradientNorm,
+    StepChange,
+    StuckGradientNorm,
+)
 from theorems.language.theorem import Theorem
 
 Floats = npt.NDArray[np.float64]
 Letters = dict[str, Floats]
 """Values by the name of a letter, arrays that broadcast together."""
 
+MEASURED = (
+    AverageGradientNorm,
+    MinGradientNorm,
+    FinalGap,
+    Drift,
+    StuckGradientNorm,
+    StepChange,
+    ClipSecondMoment,
+    NextGradientNorm,
+)
+"""The quantities that engines measure."""
+
 PROBLEM_LETTERS = ("eta", "c", "T", "F0", "R0", "m")
 """Letters that objective, start and algorithm settle."""
+
+
+def out_of_reach(theorem: Theorem) -> str:
+    """Why no engine runs what a theorem speaks of; empty if one does. Plain clipped SGD stands for nothing else."""
+    other = algorithm(theorem.given)
+    if other:
+        return f"No engine here runs the algorithm {', '.join(map(str, other))}"
+    if theorem.claim.quantity not in MEASURED:
+        return f"No engine here measures {theorem.claim.quantity}"
+    return ""
 
 
 class Reading:
@@ -51,6 +83,7 @@ class Reading:
         self.symmetric = theorem.has(Symmetric)
         self.needs_strong = theorem.has(PL)
         self.smoothness = theorem.smoothness
+        self.plainly_smooth = any(isinstance(a, GS | HS) and a.L1 == 0 for a in theorem.given)
         self._solved: list[tuple[str, Parameter, Callable[..., Floats], tuple[sp.Symbol, ...]]] = []
         self._caps: list[tuple[str, sp.Expr]] = []
         settled = set(PROBLEM_LETTERS)
@@ -67,7 +100,10 @@ class Reading:
         found: list[tuple[str, sp.Expr]] = []
         for assumption in self.theorem.given:
             if isinstance(assumption, GS | HS):
-                found += [("L1", assumption.L1), ("L0", assumption.L0)]
+                pair = [("L1", assumption.L1), ("L0", assumption.L0)]
+                # An L1 that is a formula is settled by its letters; a letter L1 is the room that a search has.
+                free = self.theorem.expand(sp.sympify(assumption.L1))
+                found += pair if free == 0 or isinstance(free, Parameter) else pair[::-1]
             elif isinstance(assumption, PL):
                 found.append(("strong", assumption.mu))
             elif isinstance(assumption, BoundedVariance):

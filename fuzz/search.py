@@ -19,7 +19,7 @@ import numpy.typing as npt
 from fuzz.budget import Budget, Meter
 from fuzz.genes import Structure
 from fuzz.problem import Problem
-from fuzz.reading import Floats, Reading
+from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
 from fuzz.strategies import Landscape, boundary_structures, canonical, draw_structures, landscape
 from fuzz.trajectory import Choices, Scores
@@ -68,7 +68,7 @@ class SearchResult:
         steps, seconds, evaluations: engine steps, wall clock, problems scored.
         regimes: best score seen in each structure that was tried, by its name; selection makes it optimistic.
         history: (steps, best score so far), for a plot.
-        stopped: ``"budget"`` or ``"enough"``.
+        stopped: ``"budget"``, ``"enough"``, or ``"out of reach"`` where no engine runs what the theorem speaks of.
     """
 
     candidates: tuple[Candidate, ...]
@@ -120,6 +120,8 @@ def search(
     """
     if device not in ("auto", "cpu"):
         raise ValueError(f"device must be auto or cpu, not {device!r}")
+    if out_of_reach(theorem):
+        return SearchResult((), -math.inf, 0, 0.0, 0, stopped="out of reach")
     return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
 
 

@@ -130,7 +130,7 @@ def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structur
 
 def objective_families(reading: Reading) -> list[str]:
     """Objective families that meet the assumptions."""
-    slack = reading.slack_letter is not None and reading.smoothness is not None
+    slack = reading.slack_letter is not None and reading.smoothness is not None and not reading.plainly_smooth
     found = [name for name in OBJECTIVES if name != "quartic" or slack or reading.smoothness is None]
     if reading.needs_strong:
         found = [name for name in found if name in ("quadratic", "quartic")]

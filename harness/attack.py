@@ -11,6 +11,7 @@ import sympy as sp
 
 from fuzz.budget import Budget
 from fuzz.minimise import minimise
+from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
@@ -227,6 +228,8 @@ def _says(theorem: Theorem, verdict: SearchVerdict, score: float | None, found: 
     effort = _effort(found)
     if warning:
         return f"Something is wrong with the harness, not with the statement: {warning}. {effort}"
+    if reason := out_of_reach(theorem):
+        return f"{reason}, so nothing was searched and nothing is said of the claim."
     if score is None:
         return f"No problem that was drawn meets the hypotheses, so nothing was searched. {effort}"
     if verdict is SearchVerdict.REFUTED:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fuzz.budget import Budget
 from harness.attack import FuzzResult, attack
+from harness.confirm import Status
 from harness.evidence import ErrorLedger
 from harness.finding import Finding, versions
 from harness.judge import Judgement, decided, judge
@@ -126,7 +127,8 @@ def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress,
     for theorem, check in zip(theorems, checks, strict=True):
         result = fuzzed.get(theorem.name)
         findings = [result.finding] if result is not None and result.finding is not None else []
-        if check.confirmation is not None:
+        # A witness that could not be judged contradicts nothing.
+        if check.confirmation is not None and check.confirmation.status is Status.REFUTED:
             findings += _algebraic_finding(theorem, check, ledger, settings)
         outcomes.append(Outcome(theorem, check, result, judge(theorem, check, result), tuple(findings)))
     seconds = time.perf_counter() - start

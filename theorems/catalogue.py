@@ -12,7 +12,7 @@ from pathlib import Path
 
 from theorems.language import StatementError, Theorem
 
-_COLLECTIONS = ("theorems.koloskova2023", "theorems.sharp", "theorems.planted")
+_COLLECTIONS = ("theorems.koloskova2023", "theorems.zhang2020", "theorems.sharp", "theorems.planted")
 
 
 class CatalogueError(ValueError):

@@ -16,7 +16,7 @@ from sympy.logic.boolalg import Boolean
 from harness.prove.encode import EncodeError, Query
 from harness.prove.instances import telling_instance
 from harness.prove.solve import nice_model
-from harness.prove.unroll import implication, opened
+from harness.prove.unroll import implication, opened, same_algorithm
 from theorems.language import parameters as letters
 from theorems.language.functions import OBJECTIVES
 from theorems.language.hidden import is_o_form
@@ -47,7 +47,7 @@ def contradict(theorem: Theorem, checker: _Checker) -> Contradiction | None:
     """The first proved statement of the catalogue that contradicts the theorem, or ``None``."""
     for other in checker.catalogue.values():
         # An O-form is no sharper than what its proof cites, and one letter more to choose.
-        if other is theorem or other.expect != "true" or is_o_form(other):
+        if other is theorem or other.expect != "true" or is_o_form(other) or not same_algorithm(theorem, other):
             continue
         if theorem.claim.for_all and other.claim.attained and _bounds(other.claim.quantity, theorem.claim.quantity):
             for witness in other.witness or ():

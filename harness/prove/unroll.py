@@ -10,11 +10,21 @@ from sympy.logic.boolalg import And, Boolean, Implies, Or
 
 from harness.prove.encode import Query
 from theorems.language import parameters as letters
-from theorems.language.assumptions import GS, HS, Assumption, BoundedVariance, ExactGradients, Symmetric
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    Assumption,
+    BoundedVariance,
+    ExactGradients,
+    PrivacyNoise,
+    Symmetric,
+    algorithm,
+)
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.proof import Cite, ProofItem, Smt, Split, Step
 from theorems.language.quantities import At, Average, Drift, Quantity, at
 from theorems.language.rules import FIXED, SAMPLE, RuleError
+from theorems.language.rules_sampling import BatchMean, SampleBySample
 from theorems.language.theorem import Theorem
 from theorems.language.walk import conjuncts, definedness
 
@@ -173,7 +183,10 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
         sides += _attained_noise(theorem, cited, pairs)
     elif not cited.claim.for_all:
         return fail("it claims only that some problem exists")
-    ours = [opened(theorem, assumption) for assumption in theorem.given]
+    given = _given_of(theorem, cited, result)
+    if given is None:
+        return fail("it is about another algorithm")
+    ours = [opened(theorem, assumption) for assumption in given]
     for assumption in cited.given:
         wanted = opened(theorem, opened(cited, assumption).substitute(pairs))
         implied = implication(ours, wanted)
@@ -197,6 +210,28 @@ def _cite(theorem: Theorem, item: Cite, known: tuple[Fact, ...], result: Unrolle
     stated = stated if item.under is sp.true else Implies(item.under, stated)
     result.obligations.append(Obligation(item.name, "citation", says=item.says or f"By {cited.name}."))
     return (Fact(stated, False),)
+
+
+def _given_of(theorem: Theorem, cited: Theorem, result: Unrolled) -> tuple[Assumption, ...] | None:
+    """The assumptions that the cited theorem is held against; ``None`` if it is about another algorithm."""
+    ours, theirs = algorithm(theorem.given), algorithm(cited.given)
+    if {type(a) for a in ours} == {type(a) for a in theirs}:
+        return tuple(theorem.given)
+    if theirs:
+        return None
+    reduced = BatchMean.assumptions(theorem.given)
+    if reduced is not None:
+        result.rules.append(BatchMean.__name__)
+        return reduced
+    if SampleBySample.allows(theorem.given, cited.claim.quantity):
+        result.rules.append(SampleBySample.__name__)
+        return tuple(theorem.given)
+    return None
+
+
+def same_algorithm(one: Theorem, other: Theorem) -> bool:
+    """Whether two theorems speak of one algorithm, so that a bound of one may be held against the other."""
+    return {opened(one, a) for a in algorithm(one.given)} == {opened(other, a) for a in algorithm(other.given)}
 
 
 def opened(theorem: Theorem, assumption: Assumption) -> Assumption:
@@ -252,6 +287,8 @@ def implication(ours: Iterable[Assumption], wanted: Assumption) -> tuple[Boolean
             return (sp.Le(own.L0, wanted.L0), sp.Le(own.L1, wanted.L1))
         if isinstance(wanted, BoundedVariance) and isinstance(own, BoundedVariance):
             return (sp.Le(own.sigma**2, wanted.sigma**2),)
+        if isinstance(wanted, PrivacyNoise) and isinstance(own, PrivacyNoise):
+            return (sp.Le(own.zeta**2, wanted.zeta**2),)
         if isinstance(wanted, BoundedVariance | Symmetric) and isinstance(own, ExactGradients):
             return ()
     return None

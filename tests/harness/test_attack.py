@@ -7,15 +7,35 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sympy as sp
 
 from fuzz.budget import Budget
+from fuzz.certify import CertificateError, certify
+from fuzz.problem import Problem
 from harness import attack as attack_module
 from harness.attack import FuzzResult, attack
-from harness.confirm import Status
+from harness.confirm import Status, confirm
 from harness.evidence import ErrorLedger
 from harness.verdicts import SearchVerdict
 from theorems.catalogue import load_catalogue
-from theorems.language import BoundedVariance, Rational, Source, StuckGradientNorm, Theorem, Upper, c, sigma
+from theorems.language import (
+    ONE,
+    BatchClipping,
+    BoundedVariance,
+    ClippedSteps,
+    Domain,
+    Parameter,
+    PerSampleClipping,
+    PrivacyNoise,
+    Rational,
+    Source,
+    StuckGradientNorm,
+    Theorem,
+    Upper,
+    c,
+    sigma,
+)
+from theorems.language.assumptions import algorithm
 from theorems.language.quantities import Scope
 
 CATALOGUE = load_catalogue()
@@ -94,6 +114,43 @@ def test_nothing_to_search_is_said() -> None:
     assert result.verdict is SearchVerdict.NOT_FOUND
     assert result.score is None
     assert "nothing was searched" in result.says
+
+
+ELSEWHERE = [t for t in CATALOGUE.values() if algorithm(t.given) or t.claim.quantity == ClippedSteps]
+
+
+@pytest.mark.parametrize("theorem", ELSEWHERE, ids=lambda t: t.name)
+def test_what_no_engine_runs_is_not_searched(theorem: Theorem) -> None:
+    """Plain clipped SGD stands for no other algorithm."""
+    result = attacked(theorem, 1_000_000)
+    assert result.verdict is SearchVerdict.NOT_FOUND
+    assert result.score is None
+    assert result.steps == 0
+    assert result.finding is None
+    assert result.says.startswith("No engine here")
+    assert "nothing is said of the claim" in result.says
+
+
+def test_a_run_of_plain_sgd_never_refutes_another_algorithm() -> None:
+    """A claim that plain clipped SGD breaks: with an algorithm assumed, even a confirmation of that run is refused."""
+    n = Parameter("n", ONE, Domain.POSITIVE_INTEGER)
+    plain = attacked(CATALOGUE["planted_bias_third"], 20_000)
+    assert plain.verdict is SearchVerdict.REFUTED
+    assert plain.finding is not None
+    for other in (BatchClipping(n), PerSampleClipping(n), PrivacyNoise(sigma)):
+        theorem = Theorem(
+            name="elsewhere",
+            source=Source("tests", "1"),
+            given=[BoundedVariance(sigma), other],
+            when=[],
+            claim=CATALOGUE["planted_bias_third"].claim,
+        )
+        problem = Problem.from_json(plain.problem)
+        choices = {sigma: sp.Integer(10), n: sp.Integer(1)}
+        seen = confirm(theorem, problem, ledger=ErrorLedger(), seed=0, choices=choices)
+        assert seen.status is Status.UNCERTIFIED
+        with pytest.raises(CertificateError, match="without a certificate"):
+            certify(other, problem)
 
 
 def test_same_seed_same_finding() -> None:

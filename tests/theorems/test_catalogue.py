@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ def test_the_catalogue_has_the_first_theorems_and_planted_ones() -> None:
     assert len(planted) >= 8
     assert {t.expect for t in planted} == {"refuted", "broken_proof", "vacuous", "ill_formed"}
     assert {t.falls_by for t in planted if t.expect == "refuted"} == {"algebra", "search"}
+
+
+THEORY = {
+    *("D0", "D0_HS", "D1", "D1_HS", "D1_min", "D2", "D2_late", "D2_clipped_steps", "D3", "Zhang_2020"),
+    *("S1", "S1_linear", "S1_simple", "S2", "S2_T", "S3", "S3_HS", "S3_small", "S3_small_HS", "S3_no_noise"),
+    *("S3_plain_sgd", "S3_per_sample", "S4", "S5", "S6", "S6_bias"),
+}
+
+
+def test_the_catalogue_has_the_whole_theory() -> None:
+    catalogue = load_catalogue()
+    assert set(catalogue) >= THEORY
+    assert all(catalogue[name].proof for name in THEORY)
+
+
+def test_planted_statements_are_many_and_of_every_kind() -> None:
+    planted = [t for name, t in load_catalogue().items() if name.startswith("planted")]
+    assert len(planted) >= 60
+    kinds = Counter(t.expect for t in planted)
+    assert min(kinds[word] for word in ("refuted", "broken_proof", "vacuous", "ill_formed", "true")) >= 4
+    falls = Counter(t.falls_by for t in planted if t.expect == "refuted")
+    assert min(falls["algebra"], falls["search"]) >= 10
+    items = " ".join(t.source.item for t in planted)
+    for theorem in ("D0", "D1", "D2", "D3", "S1", "S2", "S2-T", "S3", "S4", "S5", "S6", "Zhang"):
+        assert theorem in items
+    assert all("near miss" not in t.source.item or t.expect in ("refuted", "broken_proof") for t in planted)
 
 
 def test_a_file_gives_its_own_statements_only(tmp_path: Path) -> None:

@@ -49,8 +49,7 @@ form = Theorem(
         Cite("sharp", nonconvex, from_=["theta"]),
         Step("budget", gives=Q <= C * G, from_=["theta", "G", "Q"]),
         Step("two_terms", gives=AverageGradientNorm <= sqrt(Q) + Q / c, from_=["sharp"]),
-        Step("root", gives=sqrt(Q) <= C * sqrt(G), from_=["budget"]),
-        Step("claim", gives=AverageGradientNorm <= C * (sqrt(G) + G / c), from_=["two_terms", "root", "budget"]),
+        Step("claim", gives=AverageGradientNorm <= C * (sqrt(G) + G / c), from_=["two_terms", "budget"]),
     ],
 )
 

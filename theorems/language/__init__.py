@@ -2,7 +2,19 @@
 
 from sympy import Abs, And, Eq, Implies, Max, Min, Or, Piecewise, Rational, sqrt
 
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Smooth, Symmetric
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    BatchClipping,
+    BoundedVariance,
+    Convex,
+    ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
+    Smooth,
+    Symmetric,
+)
 from theorems.language.claims import Exactly, Floor, Lower, Upper
 from theorems.language.errors import StatementError
 from theorems.language.hidden import C
@@ -11,9 +23,12 @@ from theorems.language.proof import Case, Cite, Split, Step, smt
 from theorems.language.quantities import (
     Average,
     AverageGradientNorm,
+    ClippedSteps,
     ClipSecondMoment,
+    DistanceChange,
     Drift,
     FinalGap,
+    Gap,
     MinGradientNorm,
     NextGradientNorm,
     StepChange,
@@ -38,6 +53,16 @@ from theorems.language.rules import (
     sample_rho,
     sample_w,
 )
+from theorems.language.rules_gap import (
+    CountClipped,
+    DistanceStep,
+    FinalGapPaysDistance,
+    GapAboveGradient,
+    GapAfterStep,
+    GapBelowGradient,
+    TwoPhases,
+)
+from theorems.language.rules_sampling import ExpectedPair, NoisyStepHessian, PointwisePair, PrivateStep
 from theorems.language.theorem import Source, Theorem
 from theorems.language.units import CURVATURE, GRADIENT, INVERSE_LENGTH, LENGTH, OBJECTIVE_VALUE, ONE, STEP_SIZE, unit
 from theorems.language.witness import SpecialCase, Witness
@@ -63,21 +88,32 @@ __all__ = [
     "And",
     "Average",
     "AverageGradientNorm",
+    "BatchClipping",
     "BoundedVariance",
     "C",
     "Case",
     "Cite",
     "ClipMoments",
     "ClipSecondMoment",
+    "ClippedSteps",
     "Convex",
+    "CountClipped",
+    "DistanceChange",
+    "DistanceStep",
     "Domain",
     "Drift",
     "Eq",
     "ExactGradients",
     "Exactly",
+    "ExpectedPair",
     "ExpectedQuadratic",
     "FinalGap",
+    "FinalGapPaysDistance",
     "Floor",
+    "Gap",
+    "GapAboveGradient",
+    "GapAfterStep",
+    "GapBelowGradient",
     "Implies",
     "Instance",
     "Jensen",
@@ -90,10 +126,15 @@ __all__ = [
     "MonotoneMinimum",
     "NextGradientNorm",
     "NoisyStep",
+    "NoisyStepHessian",
     "Or",
     "Parameter",
+    "PerSampleClipping",
     "Piecewise",
     "PointwiseClip",
+    "PointwisePair",
+    "PrivacyNoise",
+    "PrivateStep",
     "QuadraticStep",
     "Rational",
     "Smooth",
@@ -109,6 +150,7 @@ __all__ = [
     "T",
     "Telescope",
     "Theorem",
+    "TwoPhases",
     "Upper",
     "Witness",
     "c",

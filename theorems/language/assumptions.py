@@ -4,6 +4,7 @@ say what it licenses, and ``fuzz.certify`` shows that a problem meets it."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ import sympy as sp
 
 @dataclass(frozen=True)
 class Assumption(ABC):
-    """A hypothesis on the objective or on the noise."""
+    """A hypothesis on the objective, on the noise or on the algorithm (none: plain clipped SGD)."""
 
     about: ClassVar[str]
 
@@ -68,7 +69,8 @@ def Smooth(L: sp.Expr) -> GS:
 
 @dataclass(frozen=True)
 class HS(Assumption):
-    """Hessian form of (L0, L1)-smoothness: ``|hess f(x)| <= L0 + L1 |grad f(x)|`` (almost everywhere)."""
+    """Hessian form of (L0, L1)-smoothness: grad f is locally Lipschitz and ``|hess f(x)| <= L0 + L1 |grad f(x)|``
+    wherever it exists, which is almost everywhere."""
 
     L0: sp.Expr
     L1: sp.Expr
@@ -139,5 +141,66 @@ class Symmetric(Assumption):
         return r"g_t-\nabla f(x_t)\text{ is symmetric given the past}"
 
 
-ASSUMPTIONS: tuple[type[Assumption], ...] = (GS, HS, Convex, PL, ExactGradients, BoundedVariance, Symmetric)
+@dataclass(frozen=True)
+class BatchClipping(Assumption):
+    """The algorithm clips the mean of n samples: ``x' = x - eta clip_c((g_1 + ... + g_n)/n)``. Given the past the
+    samples are uncorrelated, and each meets the assumptions on the noise."""
+
+    n: sp.Expr
+    about: ClassVar[str] = "algorithm"
+
+    @property
+    def latex(self) -> str:
+        n = _shown(self.n)
+        return rf"x_{{t+1}}=x_t-\eta\,\mathrm{{clip}}_c\Big(\tfrac1{{{n}}}\sum_{{i\le {n}}}g_{{t,i}}\Big)"
+
+
+@dataclass(frozen=True)
+class PerSampleClipping(Assumption):
+    """The algorithm takes the mean of n clipped samples: ``x' = x - eta (clip_c(g_1) + ... + clip_c(g_n))/n``, as
+    DP-SGD does. Each sample meets the assumptions on the noise; nothing is said of how the samples depend on each
+    other. Drift and ClipSecondMoment are those of the mean of the clipped samples."""
+
+    n: sp.Expr
+    about: ClassVar[str] = "algorithm"
+
+    @property
+    def latex(self) -> str:
+        n = _shown(self.n)
+        return rf"x_{{t+1}}=x_t-\frac{{\eta}}{{{n}}}\sum_{{i\le {n}}}\mathrm{{clip}}_c(g_{{t,i}})"
+
+
+@dataclass(frozen=True)
+class PrivacyNoise(Assumption):
+    """The algorithm adds noise z to the clipped direction d: ``x' = x - eta (d + z)`` with
+    ``E[z | past, samples] = 0`` and ``E|z|^2 <= zeta^2`` given the past. Drift and ClipSecondMoment are those of d."""
+
+    zeta: sp.Expr
+    about: ClassVar[str] = "algorithm"
+
+    @property
+    def latex(self) -> str:
+        return (
+            r"d_t\text{ becomes }d_t+z_t,\ \mathbb{E}[z_t\mid\text{past, samples}]=0,\ "
+            rf"\mathbb{{E}}[\|z_t\|^2\mid\text{{past}}]\le {_shown(self.zeta)}^2"
+        )
+
+
+def algorithm(given: Iterable[Assumption]) -> tuple[Assumption, ...]:
+    """The assumptions that make the algorithm another one than plain clipped SGD."""
+    return tuple(assumption for assumption in given if assumption.about == "algorithm")
+
+
+ASSUMPTIONS: tuple[type[Assumption], ...] = (
+    GS,
+    HS,
+    Convex,
+    PL,
+    ExactGradients,
+    BoundedVariance,
+    Symmetric,
+    BatchClipping,
+    PerSampleClipping,
+    PrivacyNoise,
+)
 """The whole vocabulary. Rules, certificates and the prover know these and no others."""

@@ -187,6 +187,35 @@ NextGradientNorm = Quantity(
     nonnegative=True,
 )
 
+Gap = Quantity(
+    "Gap",
+    units.OBJECTIVE_VALUE,
+    Scope.ONE_STEP,
+    Adversary.MAXIMISES,
+    r"f(x)-\inf f",
+    _ZERO,
+    nonnegative=True,
+)
+DistanceChange = Quantity(
+    "DistanceChange",
+    units.LENGTH ** sp.Integer(2),
+    Scope.ONE_STEP,
+    Adversary.MAXIMISES,
+    r"\|x'-x^*\|^2-\|x-x^*\|^2,\quad x^*\text{ the minimiser of }R_0",
+    _ZERO,
+    nonnegative=False,
+)
+# No engine counts these.
+ClippedSteps = Quantity(
+    "ClippedSteps",
+    units.ONE,
+    Scope.TRAJECTORY,
+    Adversary.MAXIMISES,
+    r"\#\{t<T:\|\nabla f(x_t)\|>c\}",
+    _ZERO,
+    nonnegative=True,
+)
+
 QUANTITIES = {
     q.name: q
     for q in (
@@ -198,6 +227,9 @@ QUANTITIES = {
         StepChange,
         ClipSecondMoment,
         NextGradientNorm,
+        Gap,
+        DistanceChange,
+        ClippedSteps,
     )
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import sympy as sp
 from sympy.logic.boolalg import And, Boolean, Or
@@ -18,12 +18,23 @@ from sympy.logic.boolalg import And, Boolean, Or
 from theorems.language import parameters as p
 from theorems.language import quantities as q
 from theorems.language import units
-from theorems.language.assumptions import GS, HS, BoundedVariance, ExactGradients
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    BoundedVariance,
+    ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
+    algorithm,
+)
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.walk import definedness
 
 if TYPE_CHECKING:
     from theorems.language.theorem import Theorem
+
+
+_Smooth = TypeVar("_Smooth", GS, HS)
 
 
 class RuleError(ValueError):
@@ -57,7 +68,15 @@ sample_w = Parameter("w", units.GRADIENT, Domain.REAL, "component of the sample 
 sample_q = Parameter("q", units.GRADIENT ** sp.Integer(2), Domain.NONNEGATIVE, "squared component across the gradient")
 sample_rho = Parameter("rho", units.GRADIENT, Domain.NONNEGATIVE, "length of the sample")
 sample_p = Parameter("p", units.GRADIENT, Domain.REAL, "component of the clipped sample along the gradient")
-SAMPLE = (sample_w, sample_q, sample_rho, sample_p)
+
+# Two samples a, b that mirror each other at the gradient, a + b = 2 grad f, seen by lengths and inner product; s, t are
+# what clipping multiplies them by.
+pair_a = Parameter("|a|", units.GRADIENT, Domain.NONNEGATIVE, "length of a sample")
+pair_b = Parameter("|b|", units.GRADIENT, Domain.NONNEGATIVE, "length of the mirrored sample")
+pair_dot = Parameter("<a,b>", units.GRADIENT ** sp.Integer(2), Domain.REAL, "inner product of the two samples")
+pair_s = Parameter("s_a", units.ONE, Domain.NONNEGATIVE, "factor by which clipping shortens the sample")
+pair_t = Parameter("s_b", units.ONE, Domain.NONNEGATIVE, "factor by which clipping shortens the mirrored sample")
+SAMPLE = (sample_w, sample_q, sample_rho, sample_p, pair_a, pair_b, pair_dot, pair_s, pair_t)
 
 # A second gradient norm, the point where a tangent line touches.
 tangent_point = Parameter("M", units.GRADIENT, Domain.NONNEGATIVE, "the point where a tangent line touches")
@@ -73,6 +92,20 @@ FIXED = (p.eta, p.c, p.m, p.T, p.F0, p.R0)
 def _needs(theorem: Theorem, kind: type, rule: str) -> None:
     if not theorem.has(kind):
         raise RuleError(f"{rule} needs the assumption {kind.__name__}")
+
+
+def _smooth(theorem: Theorem, kind: type[_Smooth], rule: str) -> _Smooth:
+    """The smoothness assumption of this kind; of two, the one with an L1."""
+    _needs(theorem, kind, rule)
+    found = [a for a in theorem.given if isinstance(a, kind)]
+    return next((a for a in found if a.L1 != 0), found[0])
+
+
+def _algorithm(theorem: Theorem, rule: str, *also: type) -> None:
+    """The rule speaks of plain clipped SGD, and of the algorithms named in ``also``."""
+    other = next((a for a in algorithm(theorem.given) if not isinstance(a, also)), None)
+    if other is not None:
+        raise RuleError(f"{rule} does not speak of the algorithm {other}")
 
 
 def _whole_run(theorem: Theorem, rule: str) -> None:
@@ -121,6 +154,7 @@ class AgainstGradient(Rule):
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         _needs(theorem, ExactGradients, self.name)
+        _algorithm(theorem, self.name)
         smoothness = theorem.smoothness
         if smoothness is None:
             raise RuleError(f"{self.name} needs the assumption GS or HS")
@@ -136,13 +170,13 @@ class AgainstGradient(Rule):
 class NoisyStep(Rule):
     """Descent lemma in expectation. GS and BoundedVariance: with ``x' = x - eta clip_c(g)``,
     ``StepChange <= -eta m Drift + eta^2/2 (L0 + L1 m) ClipSecondMoment`` where ``m Drift = <grad f, E clip_c(g)>``;
-    side condition ``L1 eta c <= 1`` (every step is at most ``eta c`` long, so it stays in the ball of GS)."""
+    side condition ``L1 eta c <= 1`` (every step is at most ``eta c`` long, so it stays in the ball of GS). Also for
+    PerSampleClipping: the mean of clipped samples is no longer than c either."""
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         _needs(theorem, BoundedVariance, self.name)
-        _needs(theorem, GS, self.name)
-        smoothness = theorem.smoothness
-        assert smoothness is not None
+        _algorithm(theorem, self.name, PerSampleClipping)
+        smoothness = _smooth(theorem, GS, self.name)
         curvature = smoothness.L0 + smoothness.L1 * p.m
         gives = sp.Le(
             q.StepChange,
@@ -155,10 +189,12 @@ class NoisyStep(Rule):
 @dataclass(frozen=True)
 class ClipMoments(Rule):
     """BoundedVariance: ``|clip_c(g)| <= c`` and ``|clip_c(g)| <= |g|`` with ``E|g|^2 <= m^2 + sigma^2`` give
-    ``ClipSecondMoment <= c^2`` and ``ClipSecondMoment <= m^2 + sigma^2``."""
+    ``ClipSecondMoment <= c^2`` and ``ClipSecondMoment <= m^2 + sigma^2``. The squared length of a mean is at most the
+    mean of the squared lengths, so the same holds for PerSampleClipping, with sigma and not ``sigma/sqrt(n)``."""
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         sigma = _variance(theorem, self.name)
+        _algorithm(theorem, self.name, PerSampleClipping, PrivacyNoise)
         return Licence(And(q.ClipSecondMoment <= p.c**2, q.ClipSecondMoment <= p.m**2 + sigma**2))
 
 
@@ -179,7 +215,8 @@ class PointwiseClip(Rule):
 class ExpectedQuadratic(Rule):
     """Take expectations in a pointwise bound ``p >= level - steepness ((w - centre)^2 + q)``. Under BoundedVariance
     ``E w = m`` and ``E[(w - m)^2 + q] <= sigma^2``, so ``Drift >= level - steepness (sigma^2 + (m - centre)^2)``;
-    side condition ``steepness >= 0``. None of the three numbers may depend on the sample."""
+    side condition ``steepness >= 0``. None of the three numbers may depend on the sample. For PerSampleClipping the
+    bound holds for each of the samples, hence for their mean."""
 
     level: sp.Expr
     steepness: sp.Expr
@@ -195,6 +232,7 @@ class ExpectedQuadratic(Rule):
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         sigma = _variance(theorem, self.name)
+        _algorithm(theorem, self.name, PerSampleClipping, PrivacyNoise)
         parts = [self.level, self.steepness, self.centre, self.condition if self.condition is not None else sp.true]
         for part in parts:
             if set(SAMPLE) & _letters(theorem, part) or part.atoms(q.At, q.Average):
@@ -272,6 +310,7 @@ class MonotoneMinimum(Rule):
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         _needs(theorem, ExactGradients, self.name)
+        _algorithm(theorem, self.name)
         _whole_run(theorem, self.name)
         _function_of_m(theorem, self.function, f"{self.name}: the function")
         monotone = sp.Implies(p.m <= tangent_point, self.function <= self.function.xreplace({p.m: tangent_point}))
@@ -286,6 +325,7 @@ class StuckPoint(Rule):
 
     def licence(self, theorem: Theorem, facts: Sequence[Boolean]) -> Licence:
         _needs(theorem, BoundedVariance, self.name)
+        _algorithm(theorem, self.name)
         norm = q.StuckGradientNorm
         return Licence(sp.Le(norm * q.Drift.at(m=norm), 0, evaluate=False))
 
@@ -336,6 +376,7 @@ def _variance(theorem: Theorem, rule: str) -> sp.Expr:
 
 
 def _quadratic_witness(theorem: Theorem, rule: str) -> sp.Expr:
+    _algorithm(theorem, rule)
     if len(theorem.witness) != 1 or theorem.witness[0].objective != "quadratic" or theorem.claim.for_all:
         raise RuleError(f"{rule} needs a lower claim with one witness, a quadratic")
     curvature = theorem.witness[0].objective_parameters.get("curvature")

@@ -11,13 +11,22 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean, BooleanFalse
 
 from theorems.language import units
-from theorems.language.assumptions import ASSUMPTIONS, GS, HS, Assumption
+from theorems.language.assumptions import (
+    ASSUMPTIONS,
+    GS,
+    HS,
+    Assumption,
+    BatchClipping,
+    PerSampleClipping,
+    algorithm,
+)
 from theorems.language.claims import CLAIMS, Claim, Floor, Upper
 from theorems.language.errors import StatementError, defined_at
 from theorems.language.parameters import Parameter, m
 from theorems.language.proof import Case, Cite, ProofItem, Smt, Split, Step, references
 from theorems.language.quantities import QUANTITIES, Adversary, At, Average, Quantity, Scope
-from theorems.language.rules import FIXED, RESERVED, RULES
+from theorems.language.rulebook import RULES
+from theorems.language.rules import FIXED, RESERVED
 from theorems.language.witness import SpecialCase, Witness
 
 EXPECTATIONS = ("true", "refuted", "broken_proof", "vacuous", "ill_formed")
@@ -129,8 +138,9 @@ class Theorem:
 
     @property
     def smoothness(self) -> GS | HS | None:
-        """The smoothness assumption, if there is one."""
-        return next((a for a in self.given if isinstance(a, GS | HS)), None)
+        """The smoothness assumption, if there is one; beside plain L-smoothness, that with an L1."""
+        found = [a for a in self.given if isinstance(a, GS | HS)]
+        return next((a for a in found if a.L1 != 0), found[0] if found else None)
 
     def has(self, kind: type[Assumption]) -> bool:
         """Whether an assumption of this kind is given."""
@@ -181,14 +191,26 @@ class Theorem:
                 constant = self._expression("given", value, str(assumption))
                 if m in self.expand(constant).free_symbols:
                     self._refuse("given", f"{assumption} holds along the whole run, but m is the norm at one point")
-        if sum(isinstance(a, GS | HS) for a in self.given) > 1:
+        smooth = [a for a in self.given if isinstance(a, GS | HS)]
+        if sum(a.L1 != 0 for a in smooth) > 1 or sum(a.L1 == 0 for a in smooth) > 1:
             self._refuse("given", "states two smoothness assumptions")
+        self._check_algorithm()
         for condition in self.when:
             if isinstance(condition, bool):
                 self._refuse("when", f"a condition was decided by Python itself ({condition}): write a SymPy relation")
             if not units.is_condition(condition):
                 self._refuse("when", f"not a condition: {condition!r}")
             self._symbols("when", condition)
+
+    def _check_algorithm(self) -> None:
+        kinds = [type(a) for a in algorithm(self.given)]
+        if len(kinds) != len(set(kinds)) or (BatchClipping in kinds and len(kinds) > 1):
+            self._refuse("given", f"states two algorithms: {', '.join(kind.__name__ for kind in kinds)}")
+        for assumption in self.given:
+            if isinstance(assumption, BatchClipping | PerSampleClipping):
+                n = self.expand(assumption.n)
+                if not (n.is_integer and n.is_positive):
+                    self._refuse("given", f"{assumption}: the number of samples must be a positive integer")
 
     def _check_claim(self) -> None:
         claim = self.claim

@@ -69,20 +69,21 @@ nonconvex = Theorem(
     claim=Upper(AverageGradientNorm, bound),
     proof=[
         Cite("descent", descent, from_=["theta"], says="D0 at every visited point."),
-        Split(
-            "envelope",
-            gives=m * Min(m, c) >= envelope,
-            cases=[Case(m <= c / 2), Case(m >= c / 2)],
+        Step(
+            "step",
+            gives=StepChange <= -rate * envelope,
+            from_=["descent", "theta"],
             says="The convex envelope lies below.",
         ),
-        Step("step", gives=StepChange <= -rate * envelope, from_=["descent", "envelope", "theta"]),
         Step("sum", by=Telescope(decrease=envelope, rate=rate), from_=["step"]),
         Step("jensen", by=Jensen(envelope, slope), says="The envelope is convex."),
-        Step("average", gives=at_average <= Q, from_=["sum", "jensen", "Q", "theta"]),
         Split(
             "solve",
             gives=AverageGradientNorm <= bound,
-            cases=[Case(c**2 / 4 >= Q, ["average"]), Case(c**2 / 4 < Q, ["average"])],
+            cases=[
+                Case(c**2 / 4 >= Q, ["sum", "jensen", "Q", "theta"]),
+                Case(c**2 / 4 < Q, ["sum", "jensen", "Q", "theta"]),
+            ],
             says="Solve for the average; beyond c/2 the envelope is a line.",
         ),
     ],
@@ -153,7 +154,6 @@ minimum = Theorem(
         Step("step", gives=StepChange <= -rate * m * Min(m, c), from_=["descent", "theta"]),
         Step("sum", by=Telescope(decrease=m * Min(m, c), rate=rate), from_=["step"]),
         Step("least", by=MonotoneMinimum(m * Min(m, c)), says="A smallest gradient decreases f least."),
-        Step("budget", gives=A_min * Min(A_min, c) <= Q, from_=["sum", "least", "Q", "theta"]),
-        Step("solve", gives=A_min <= Max(sqrt(Q), Q / c), from_=["budget"]),
+        Step("solve", gives=A_min <= Max(sqrt(Q), Q / c), from_=["sum", "least", "Q", "theta"]),
     ],
 )

@@ -35,7 +35,6 @@ simple_drift = Theorem(
     claim=Floor(Drift, c * (m - b) / (m + c)),
     proof=[
         Cite("linear", linear),
-        Step("square", gives=(m + c - s) ** 2 >= 0, says="Read with s^2 = (m + c)^2 - 4 c m + sigma^2."),
-        Step("claim", gives=Drift >= c * (m - b) / (m + c), from_=["linear", "square", "s", "b"]),
+        Step("claim", gives=Drift >= c * (m - b) / (m + c), from_=["linear", "s", "b"]),
     ],
 )

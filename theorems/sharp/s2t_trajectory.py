@@ -61,12 +61,10 @@ trajectory = Theorem(
         Step("level", gives=Implies(light, Eq(4 * c * B, sigma**2)), from_=["B"]),
         Step("slope", gives=Implies(light, Eq(k * (c + B), c) & (k <= 1)), from_=["B", "k"]),
         Step("spread", gives=Implies(light, Eq((m + c) ** 2 - s**2, 4 * c * (m - B))), from_=["s", "level"]),
-        Step("scaled", gives=Implies(light, Eq(c * (m - B), k * (c + B) * (m - B))), from_=["slope"]),
-        Step("gap", gives=Implies(light, k * (1 - k) * (m - B) ** 2 >= 0), from_=["slope"]),
         Step(
             "square",
             gives=Implies(light, s**2 >= (m + c - 2 * k * (m - B)) ** 2),
-            from_=["spread", "scaled", "gap"],
+            from_=["spread", "slope"],
             says="The difference is four times the gap.",
         ),
         Split(

@@ -59,9 +59,8 @@ small_threshold = Theorem(
         Step("lemma", by=NoisyStep()),
         Step("moments", by=ClipMoments()),
         Cite("drift", drift),
-        Step("touch", gives=(m + c - sigma) ** 2 * (c**2 + c * m + sigma**2) >= 0, says="Zero at the exact bias."),
         Step("far", gives=Implies(s > 2 * c, m * Drift >= m * second), from_=["drift", "s"]),
-        Step("below", gives=m * second >= c * k * (m - (sigma - c)), from_=["touch", "k"]),
+        Step("below", gives=m * second >= c * k * (m - (sigma - c)), from_=["k"]),
         Split(
             "tangent",
             gives=m * Drift >= c * k * (m - (sigma - c)),

@@ -92,7 +92,6 @@ upper = Theorem(
             gives=(L0 + L1 * m) * ClipSecondMoment <= (L0 + c * L1) * together,
             from_=["flat", "steep"],
         ),
-        Step("minimum", gives=Min(m, c) <= 2 * m * c / (m + c)),
         Cite("drift", simple_drift),
         Step(
             "pull",
@@ -102,7 +101,7 @@ upper = Theorem(
         Step(
             "growth",
             gives=eta * (L0 + L1 * m) * ClipSecondMoment <= grown,
-            from_=["curvature", "minimum", "theta"],
+            from_=["curvature", "theta"],
         ),
         Step(
             "cost",
@@ -123,9 +122,7 @@ upper = Theorem(
         Step("jensen", by=Jensen(psi, slope), says="psi is convex on m >= 0."),
         Step("budget", gives=Eq(eta * T * (1 - theta) * R, F0 + eta * T * theta * noise / 2), from_=["R"]),
         Step("mean", gives=Average(psi) <= R, from_=["sum", "budget"]),
-        Step("average", gives=psi.xreplace({m: A}) <= R, from_=["mean", "jensen"]),
-        Step("quadratic", gives=A**2 - 2 * h * A <= R, from_=["average"]),
-        Step("solve", gives=h + sqrt(h**2 + R) >= A, from_=["quadratic"]),
+        Step("solve", gives=h + sqrt(h**2 + R) >= A, from_=["mean", "jensen"]),
     ],
     special_cases=[SpecialCase("sum of three terms", gives=b + sqrt(R) + R / c >= A)],
 )
