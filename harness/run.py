@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ from theorems.language.walk import latex
 
 # A search that gets less than this has not begun.
 _LEAST_SECONDS = 0.5
+# Shares of the search: what is proved is searched too, as a check of ourselves, but what is not needs it.
+_OPEN, _PROVED = 10, 1
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def check_all(
 def fuzz_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress) -> list[FuzzResult]:
     """Search only."""
     ledger = ErrorLedger()
-    return list(_search(theorems, settings, settings.budget, ledger, progress).values())
+    weights = {t.name: _OPEN for t in theorems}
+    return list(_search(theorems, settings, settings.budget, ledger, progress, weights).values())
 
 
 def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress, *, cache: bool = True) -> RunResult:
@@ -121,8 +124,10 @@ def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress,
     ledger = ErrorLedger()
     checks = check_all(theorems, progress, ledger, cache=cache)
     check_seconds = time.perf_counter() - start
-    open_ = [t for t, c in zip(theorems, checks, strict=True) if not decided(c)]
-    fuzzed = _search(open_, settings, _left(settings.budget, check_seconds, len(open_)), ledger, progress)
+    weights = {t.name: _PROVED if c.proved else _OPEN for t, c in zip(theorems, checks, strict=True) if not decided(c)}
+    open_ = sorted((t for t in theorems if t.name in weights), key=lambda t: -weights[t.name])
+    left = _left(settings.budget, check_seconds, len(open_))
+    fuzzed = _search(open_, settings, left, ledger, progress, weights)
     outcomes = []
     for theorem, check in zip(theorems, checks, strict=True):
         result = fuzzed.get(theorem.name)
@@ -143,22 +148,29 @@ def _left(budget: Budget, spent: float, searches: int) -> Budget:
 
 
 def _search(
-    theorems: Sequence[Theorem], settings: Settings, budget: Budget, ledger: ErrorLedger, progress: Progress
+    theorems: Sequence[Theorem],
+    settings: Settings,
+    budget: Budget,
+    ledger: ErrorLedger,
+    progress: Progress,
+    weights: Mapping[str, int],
 ) -> dict[str, FuzzResult]:
-    """One search after the other; what one leaves of its share goes to those that follow."""
+    """One search after the other, in shares by weight; what one leaves of its share goes to those that follow."""
     progress.phase("search", len(theorems))
     results: dict[str, FuzzResult] = {}
     start, steps = time.perf_counter(), 0
-    for index, theorem in enumerate(theorems):
+    remaining = total = sum(weights[t.name] for t in theorems)
+    for theorem in theorems:
         progress.part(theorem.name)
-        remaining = len(theorems) - index
+        weight = weights[theorem.name]
         if budget.steps is not None:
-            # Equal shares, so that a verdict does not depend on what else is in the catalogue's order.
-            share = budget.share(len(theorems))
+            # Of the whole, so that a verdict does not depend on what the others took.
+            share = budget.part(weight / total)
         else:
             assert budget.seconds is not None
             left = budget.seconds - (time.perf_counter() - start)
-            share = Budget(seconds=max(left / remaining, _LEAST_SECONDS))
+            share = Budget(seconds=max(left * weight / remaining, _LEAST_SECONDS))
+        remaining -= weight
         result = attack(theorem, share, settings.seed, device=settings.device, ledger=ledger, progress=progress)
         steps += result.steps
         results[theorem.name] = result
