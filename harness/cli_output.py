@@ -344,7 +344,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if terminal else "")
     for index, title in enumerate(head):
         last = index == len(head) - 1
-        table.add_column(title, no_wrap=index < 2, overflow="fold" if last else "ellipsis")
+        table.add_column(
+            title,
+            no_wrap=index < 2,
+            max_width=26 if index == 1 else None,
+            overflow="fold" if last else "ellipsis",
+        )
     for row in rows:
         table.add_row(*(Text(" ".join(cell.split()), style=_style(cell)) for cell in row))
     console.print(table)

@@ -70,7 +70,8 @@ def telling_instance(
     rows = np.flatnonzero(good)
     if not len(rows):
         return None
-    enough = 1 + 0.75 * (gain[rows].max() - 1)
+    # Half as much again is telling enough; beyond that, simple numbers and short runs are worth more.
+    enough = min(1 + 0.75 * (gain[rows].max() - 1), 1.5)
     weight = np.array([[_length(n) for n in c] + [0.0] * (32 - len(c)) for c in choices])
     length = weight[np.arange(len(letters))[None, :], picks[rows]].sum(1)
     order = sorted(range(len(rows)), key=lambda k: (gain[rows[k]] < enough, length[k], -gain[rows[k]]))

@@ -277,9 +277,10 @@ def _attained_noise(theorem: Theorem, cited: Theorem, pairs: dict[sp.Symbol, sp.
 
 def implication(ours: Iterable[Assumption], wanted: Assumption) -> tuple[Boolean, ...] | None:
     """Conditions under which our assumptions imply the wanted one; ``None`` if they never do."""
+    ours = tuple(ours)
+    if wanted in ours:
+        return ()
     for own in ours:
-        if own == wanted:
-            return ()
         if isinstance(wanted, GS) and isinstance(own, GS):
             # A larger L1 shrinks the ball on which GS speaks, so both constants may grow.
             return (sp.Le(own.L0, wanted.L0), sp.Le(own.L1, wanted.L1))

@@ -59,6 +59,8 @@ def test_a_claim_that_its_author_believes(algebra: str, search: Any, verdict: Ve
         ("refuted", "algebra", "no_proof", N, 1),
         ("broken_proof", None, "broken_proof", N, 0),
         ("broken_proof", None, "proved", N, 1),
+        ("broken_proof", None, "broken_proof", R, 0),
+        ("broken_proof", None, "no_proof", R, 1),
         ("vacuous", None, "vacuous", None, 0),
         ("ill_formed", None, "proved", N, 1),
         ("refuted", "search", "unknown", N, 1),
