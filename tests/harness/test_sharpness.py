@@ -53,8 +53,8 @@ def statement(**change: object) -> Theorem:
     ("name", "condition", "obligation"),
     [
         ("D0", "theta <= 1", "the ball of GS"),
-        ("D0_decrease", "L*eta <= 2", "sign"),
-        ("S1", "y >= 3*c", "product"),
+        ("D0_decrease", "L*eta <= 2", "claim"),
+        ("S1", "y >= 3*c", "certificate"),
         ("S2_T", "L*eta <= 1", "the rate is at most one"),
         ("S3", "theta < 1", "definition of b'"),
     ],
@@ -109,8 +109,8 @@ def test_how_a_condition_is_relaxed() -> None:
 
 
 def test_a_statement_without_a_proof_is_refused(pool: SolverPool) -> None:
-    with pytest.raises(SharpnessError, match="K23_2_3_O: it has no proof"):
-        sharpness(CATALOGUE["K23_2_3_O"], catalogue=CATALOGUE, pool=pool)
+    with pytest.raises(SharpnessError, match="planted_d2_weaker: it has no proof"):
+        sharpness(CATALOGUE["planted_d2_weaker"], catalogue=CATALOGUE, pool=pool)
 
 
 def test_the_command() -> None:

@@ -303,7 +303,8 @@ ATTAINED = {
 @pytest.mark.parametrize("name", ATTAINED)
 def test_attainment_is_shown_by_a_problem_of_the_class(name: str, pool: SolverPool) -> None:
     result = one(ATTAINED[name], pool)
-    assert result.verdict == "broken_proof", result.reason
+    # That one is false as well, and S2 for the smaller variance says so.
+    assert result.verdict == ("refuted" if name == "the larger of two variances" else "broken_proof"), result.reason
     fallen = [o.name for o in result.obligations if o.kind == "witness" and o.verdict in ("refuted", "fails")]
     fallen += [o.name for o in result.obligations if "attains it" in o.name and o.verdict == "refuted"]
     assert fallen, [(o.name, o.verdict) for o in result.obligations]

@@ -34,7 +34,6 @@ decrease = Theorem(
     proof=[
         Step("lemma", by=AgainstGradient()),
         Split("clip", gives=StepChange <= change, cases=[Case(m <= c, ["lemma"]), Case(m >= c, ["lemma"])]),
-        Step("sign", gives=change <= 0),
-        Step("claim", gives=StepChange <= 0, from_=["clip", "sign"]),
+        Step("claim", gives=StepChange <= 0, from_=["clip"]),
     ],
 )
