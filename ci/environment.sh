@@ -36,6 +36,14 @@ make_environment() {
   install_torch
   echo "Installing clipbounds with [$extra]"
   .venv/bin/python -m pip install --quiet --editable ".[$extra]"
+  echo "Compiling the engine's kernels, once for this machine"
+  .venv/bin/python - <<'PYTHON'
+from fuzz.engine import Batch, Instance, run
+
+batch = Batch.of([Instance("quadratic", {"curvature": 1.0}, [1.0], 0.1, 1.0, 1)])
+for dtype in ("float64", "float32"):
+    run(batch, 1, dtype=dtype)
+PYTHON
   echo "$wanted" >"$stamp"
 }
 

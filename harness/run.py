@@ -32,8 +32,8 @@ from theorems.language import Cite, Split, Step, Theorem
 from theorems.language.proof import Smt
 from theorems.language.walk import latex
 
-# A search that gets less than this has not begun.
-_LEAST_SECONDS = 0.5
+# A search that gets less than this has not begun; where proofs took all, what is proved is hardly searched.
+_LEAST_SECONDS, _LEAST_SECONDS_PROVED = 0.5, 0.1
 # Shares of the search: what is proved is searched too, as a check of ourselves, but what is not needs it.
 _OPEN, _PROVED = 10, 1
 
@@ -126,7 +126,7 @@ def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress,
     check_seconds = time.perf_counter() - start
     weights = {t.name: _PROVED if c.proved else _OPEN for t, c in zip(theorems, checks, strict=True) if not decided(c)}
     open_ = sorted((t for t in theorems if t.name in weights), key=lambda t: -weights[t.name])
-    left = _left(settings.budget, check_seconds, len(open_))
+    left = _left(settings.budget, check_seconds)
     fuzzed = _search(open_, settings, left, ledger, progress, weights)
     outcomes = []
     for theorem, check in zip(theorems, checks, strict=True):
@@ -140,11 +140,9 @@ def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress,
     return RunResult(settings, tuple(outcomes), seconds, check_seconds, float(ledger.alpha))
 
 
-def _left(budget: Budget, spent: float, searches: int) -> Budget:
+def _left(budget: Budget, spent: float) -> Budget:
     """What proofs left of a budget in seconds; steps are spent by searches alone."""
-    if budget.seconds is None:
-        return budget
-    return Budget(seconds=max(budget.seconds - spent, _LEAST_SECONDS * max(searches, 1)))
+    return budget if budget.seconds is None else Budget(seconds=max(budget.seconds - spent, _LEAST_SECONDS))
 
 
 def _search(
@@ -169,7 +167,8 @@ def _search(
         else:
             assert budget.seconds is not None
             left = budget.seconds - (time.perf_counter() - start)
-            share = Budget(seconds=max(left * weight / remaining, _LEAST_SECONDS))
+            least = _LEAST_SECONDS if weight == _OPEN else _LEAST_SECONDS_PROVED
+            share = Budget(seconds=max(left * weight / remaining, least))
         remaining -= weight
         result = attack(theorem, share, settings.seed, device=settings.device, ledger=ledger, progress=progress)
         steps += result.steps
