@@ -10,7 +10,8 @@ from pathlib import Path
 
 from harness.finding import Finding, load_finding
 from harness.report.markdown import finding_markdown, index_markdown
-from harness.report.pages import finding_page, index_page, theorem_page
+from harness.report.meeting import bounds_meet
+from harness.report.pages import finding_page, index_page, meeting_page, theorem_page
 from harness.report.records import ReportError, RunRecord, load_run
 from harness.report.standalone import standalone_script
 
@@ -78,8 +79,11 @@ class ReportFolder:
 def render(folder: Path, run: RunRecord, findings: Sequence[Finding]) -> None:
     """All files of a report that follow from its records."""
     files = {"run.json": run.text(), "index.html": index_page(run), "index.md": index_markdown(run)}
+    meets = bounds_meet(run)
+    if meets:
+        files["meeting.html"] = meeting_page()
     for record in run.theorems:
-        files[f"theorems/{record.statement.name}.html"] = theorem_page(record)
+        files[f"theorems/{record.statement.name}.html"] = theorem_page(record, meets=meets)
     for finding in findings:
         base = f"findings/{finding.folder}"
         files[f"{base}/FINDING.json"] = finding.text()

@@ -15,6 +15,7 @@ from harness.report import words
 from harness.report.figures import clipping_picture, noise_picture, objective_picture, trajectory_pictures
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import HandCheck, hand_check
+from harness.report.meeting import NAMES, bounds_meet, meeting_picture, meeting_rows
 from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
 from harness.report.standalone import standalone_script
 from harness.verdicts import Verdict
@@ -35,6 +36,16 @@ _SYMBOLS = {
 }
 
 
+def meeting_page() -> str:
+    """S3 and S3' beside S2-T."""
+    return _render(
+        "meeting.html.j2",
+        title="Upper and lower bound meet",
+        picture=meeting_picture(),
+        rows=meeting_rows(),
+    )
+
+
 def index_page(run: RunRecord) -> str:
     """The verdict table."""
     rows = [_row(record) for record in run.theorems]
@@ -49,13 +60,15 @@ def index_page(run: RunRecord) -> str:
         run=_Shown(run, theorems=rows),
         headline=headline,
         lead=lead,
+        meets=bounds_meet(run),
         counts=[(kind, word, count) for (kind, word), count in sorted(counted.items())],
         glossary=[(kind_of(v), v.value, meaning) for v, meaning in words.GLOSSARY.items()],
     )
 
 
-def theorem_page(record: TheoremRecord) -> str:
-    """One statement: typeset, with assumptions, proof chain, obligations and search."""
+def theorem_page(record: TheoremRecord, *, meets: bool = False) -> str:
+    """One statement: typeset, with assumptions, proof chain, obligations and search. ``meets`` links to the page on
+    which upper and lower bound meet, if the statement takes part."""
     obligations = record.check.obligations if record.check else ()
     steps: list[dict[str, Any]] = []
     taken: set[str] = set()
@@ -70,6 +83,7 @@ def theorem_page(record: TheoremRecord) -> str:
         t=_row(record),
         steps=steps,
         others=[o for o in obligations if o.name not in taken],
+        meets=meets and record.statement.name in NAMES,
         unit_text=words.unit_text,
     )
 

@@ -19,10 +19,12 @@ from harness.report.folder import ReportFolder, rebuild
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import hand_check
 from harness.report.markdown import escape, finding_markdown, prose
+from harness.report.meeting import bounds_meet
 from harness.report.pages import finding_page, index_page, theorem_page
 from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
 from harness.report.standalone import MOST_LINES, standalone_script
 from harness.statement import record_statement
+from theorems.catalogue import load_catalogue
 from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
 from theorems.language.functions import NOISES, OBJECTIVES
 from theorems.language.quantities import QUANTITIES, StuckGradientNorm
@@ -303,3 +305,24 @@ def test_links_of_the_index_lead_somewhere(tmp_path: Path, bias_finding: Finding
     for page in target.rglob("*.html"):
         for link in re.findall(r'<a href="([^"#]+)"', page.read_text()):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
+
+
+def test_upper_and_lower_bound_meet_on_a_page_of_their_own(tmp_path: Path) -> None:
+    catalogue = load_catalogue()
+    proved = [
+        theorem_record(catalogue[name], verdict="proved", word="proved", as_expected=True, fuzz=None)
+        for name in ("S2_T", "S3", "S3_small")
+    ]
+    for records, there in ((proved, True), (proved[:2], False)):
+        target = tmp_path / str(there)
+        with ReportFolder(target) as folder:
+            folder.finish(run_record(*records), [], {})
+        assert (target / "meeting.html").is_file() == there
+        assert ("meeting.html" in (target / "index.html").read_text()) == there
+        assert ("../meeting.html" in (target / "theorems" / "S3.html").read_text()) == there
+    page = (tmp_path / "True" / "meeting.html").read_text()
+    assert page.count(">equal<") == 3
+    assert ">different<" not in page
+    assert '<svg class="picture"' in page
+    unproved = [r.model_copy(update={"verdict": "unknown"}) for r in proved]
+    assert not bounds_meet(run_record(*unproved))
