@@ -11,9 +11,11 @@ import pytest
 import sympy as sp
 from conftest import false_bias, stuck_problem, trajectory_problem, trajectory_theorem
 
-from fuzz.engine import torch_engine
+from fuzz.engine import Batch, torch_engine
+from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness import confirm as confirm_module
+from harness import fresh as fresh_module
 from harness.attack import finding_of
 from harness.confirm import Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
@@ -234,11 +236,23 @@ def test_the_allowance_is_added_to_the_bound(monkeypatch: pytest.MonkeyPatch) ->
     assert "rounding" in found.reason
 
 
-def test_fresh_numbers_are_not_those_of_the_search() -> None:
-    from fuzz.engine.philox import stream_key
+def test_fresh_numbers_are_not_those_of_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch of a confirmation has a purpose of its own, and every look a number of its own."""
+    drawn: list[Any] = []
+    real = fresh_module.run
 
-    keys = {stream_key(3, n, purpose) for n in range(50) for purpose in ("search", "confirm")}
-    assert len(keys) == 100
+    def watched(batch: Any, *arguments: Any, **more: Any) -> Any:
+        drawn.append(batch)
+        return real(batch, *arguments, **more)
+
+    monkeypatch.setattr(fresh_module, "run", watched)
+    ledger = ErrorLedger()
+    for _ in range(2):
+        judged(trajectory_theorem(), trajectory_problem(), {sigma: ONE, L0: ONE, L1: sp.Integer(0)}, ledger=ledger)
+    search = Batch.of([instance_of(trajectory_problem())], seed=3, instance_ids=[1])
+    keys = [tuple(batch.keys()[0]) for batch in drawn]
+    assert tuple(search.keys()[0]) not in keys
+    assert len(set(keys)) == 2
 
 
 # -- lower claims and drift ------------------------------------------------------------------------------------------
