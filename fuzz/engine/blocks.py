@@ -368,6 +368,52 @@ def vtanh(v: Any) -> Any:
     return tl.where((x != x) | (x == 0.0), x, result)
 
 
+def expm1(x: Any) -> Any:
+    """``e^x - 1``, as in ``vmath.py``."""
+    inside = tl.minimum(tl.maximum(x, tl.full([], -1000.0, tl.float64)), tl.full([], 1000.0, tl.float64))
+    shifted = inside * 1.4426950408889634 + 6755399441055744.0
+    k = shifted.to(tl.int64, bitcast=True) - 0x4338000000000000
+    whole = shifted - 6755399441055744.0
+    r = (inside - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10
+    half = k >> 1
+    rest = k - half
+    first = power_of_two(half)
+    return (expm1_reduced(r) * first + (first - power_of_two(-rest))) * power_of_two(rest)
+
+
+def vexprel(v: Any) -> Any:
+    """``(e^v - 1)/v`` in float64, as in ``vmath.py``."""
+    x = v.to(tl.float64)
+    still = x == 0.0
+    result = expm1(x) / tl.where(still, tl.full([], 1.0, tl.float64), tl.minimum(x, tl.full([], 1000.0, tl.float64)))
+    result = tl.where(still, tl.full([], 1.0, tl.float64), result)
+    return tl.where(x != x, x, result)
+
+
+def vexprel2(v: Any) -> Any:
+    """``2 (e^v - 1 - v)/v^2`` in float64, as in ``vmath.py``."""
+    x = v.to(tl.float64)
+    near = tl.abs(x) < 0.5
+    q = tl.minimum(tl.maximum(x, tl.full([], -0.5, tl.float64)), tl.full([], 0.5, tl.float64))
+    series = q * (1.0 / 16.0) + 1.0
+    series = series * q * (1.0 / 15.0) + 1.0
+    series = series * q * (1.0 / 14.0) + 1.0
+    series = series * q * (1.0 / 13.0) + 1.0
+    series = series * q * (1.0 / 12.0) + 1.0
+    series = series * q * (1.0 / 11.0) + 1.0
+    series = series * q * (1.0 / 10.0) + 1.0
+    series = series * q * (1.0 / 9.0) + 1.0
+    series = series * q * 0.125 + 1.0
+    series = series * q * (1.0 / 7.0) + 1.0
+    series = series * q * (1.0 / 6.0) + 1.0
+    series = series * q * 0.2 + 1.0
+    series = series * q * 0.25 + 1.0
+    series = series * q * (1.0 / 3.0) + 1.0
+    below = tl.where(near, tl.full([], 1.0, tl.float64), tl.minimum(x, tl.full([], 1000.0, tl.float64)))
+    result = tl.where(near, series, (expm1(x) - x) / below / below * 2.0)
+    return tl.where(x != x, x, result)
+
+
 def quarter_turns(x: Any, turns: tl.constexpr) -> Any:
     """``cos(x - turns * pi/2)``, as in ``vmath.py``."""
     shifted = x * 0.6366197723675814 + 6755399441055744.0

@@ -16,12 +16,13 @@ from sympy import Rational as Q
 from sympy import exp, log, sqrt, tanh
 
 from fuzz.certify import CENTRING_ERROR, CertificateError, at_least, certify
-from fuzz.constants import NumberError, holds, least_smoothness, sign, value
+from fuzz.constants import NumberError, holds, sign, value
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import quantise, quartic_smoothness
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.reading import Reading, out_of_reach
 from fuzz.rescore import deviation_of
+from fuzz.smoothness import least_smoothness
 from fuzz.strategies import landscape, problems, structures
 from theorems.catalogue import load_catalogue
 from theorems.language import (

@@ -29,8 +29,9 @@ class Target:
     """What a language calls things.
 
     Args:
-        functions: names for ``exp, log, tanh, cos, sin, sqrt, abs, floor, power, minimum, maximum``; one that is left
-            out is not available. ``cos_turns``, if there is one, is the cosine of 2 pi times its argument.
+        functions: names for ``exp, log, tanh, exprel, exprel2, cos, sin, sqrt, abs, floor, power, minimum, maximum``;
+            one that is left out is not available. ``cos_turns``, if there is one, is the cosine of 2 pi times its
+            argument.
         select: a template with ``{condition}``, ``{then}`` and ``{otherwise}``.
         number: a template with ``{value}``, the shortest text that reads back as the float64.
     """
@@ -144,7 +145,7 @@ class SourcePrinter:
             turns = node.args[0] / (2 * sp.pi)
             if name == "cos" and "cos_turns" in self.target.functions and not turns.has(sp.pi):
                 return self._call("cos_turns", self._text(turns))
-            if name in {"exp", "log", "tanh", "cos", "sin", "abs", "floor"}:
+            if name in {"exp", "log", "tanh", "exprel", "exprel2", "cos", "sin", "abs", "floor"}:
                 return self._call(name, self._text(node.args[0]))
         raise UnprintableError(f"cannot print {type(node).__name__} in {node}")
 

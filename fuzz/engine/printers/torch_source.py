@@ -17,6 +17,8 @@ TORCH = Target(
         "exp": "torch.exp",
         "log": "torch.log",
         "tanh": "torch.tanh",
+        "exprel": "exprel",
+        "exprel2": "exprel2",
         "cos": "torch.cos",
         "sin": "torch.sin",
         "sqrt": "torch.sqrt",
@@ -46,6 +48,25 @@ def _select(condition: torch.Tensor, then: torch.Tensor | float, otherwise: torc
     return torch.where(condition, _tensor(then), _tensor(otherwise))
 
 
+# Denominators are kept from 0 before they divide, since torch differentiates the branch that is not taken as well.
+
+
+def _exprel(number: torch.Tensor | float) -> torch.Tensor:
+    t = _tensor(number)
+    s = torch.where(t == 0, 1.0, t)
+    return torch.where(t == 0, 1.0 + t / 2, torch.expm1(s) / s)
+
+
+def _exprel2(number: torch.Tensor | float) -> torch.Tensor:
+    t = _tensor(number)
+    near = t.abs() < 0.5
+    q, s = torch.where(near, t, 0.0), torch.where(near, 1.0, t)
+    series = torch.ones_like(t)
+    for n in range(16, 2, -1):
+        series = 1 + series * q / n
+    return torch.where(near, series, 2 * ((torch.expm1(s) - s) / s / s))
+
+
 @lru_cache(maxsize=512)
 def torch_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Callable[..., Any]:
     """A function of float64 tensors, one for each of ``arguments``; a constant gives a Python float.
@@ -54,6 +75,7 @@ def torch_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Ca
         UnprintableError: at a node that the printer does not know.
     """
     namespace: dict[str, Any] = {"torch": torch, "minimum": _minimum, "maximum": _maximum, "select": _select}
+    namespace |= {"exprel": _exprel, "exprel2": _exprel2}
     exec(function_source(expression, arguments, TORCH), namespace)
     formula: Callable[..., Any] = namespace["formula"]
     return formula

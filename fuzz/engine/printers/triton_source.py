@@ -20,6 +20,8 @@ _FUNCTIONS = {
     "exp": "vexp",
     "log": "vlog",
     "tanh": "vtanh",
+    "exprel": "vexprel",
+    "exprel2": "vexprel2",
     "cos": "vcos",
     "cos_turns": "vcos_turns",
     "sin": "vsin",
