@@ -370,24 +370,21 @@ def vtanh(v: Any) -> Any:
 
 def expm1(x: Any) -> Any:
     """``e^x - 1``, as in ``vmath.py``."""
-    inside = tl.minimum(tl.maximum(x, tl.full([], -1000.0, tl.float64)), tl.full([], 1000.0, tl.float64))
+    inside = tl.minimum(tl.maximum(x, tl.full([], -709.0, tl.float64)), tl.full([], 709.0, tl.float64))
     shifted = inside * 1.4426950408889634 + 6755399441055744.0
     k = shifted.to(tl.int64, bitcast=True) - 0x4338000000000000
     whole = shifted - 6755399441055744.0
     r = (inside - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10
-    half = k >> 1
-    rest = k - half
-    first = power_of_two(half)
-    return (expm1_reduced(r) * first + (first - power_of_two(-rest))) * power_of_two(rest)
+    scale = power_of_two(k)
+    return expm1_reduced(r) * scale + (scale - 1.0)
 
 
 def vexprel(v: Any) -> Any:
     """``(e^v - 1)/v`` in float64, as in ``vmath.py``."""
     x = v.to(tl.float64)
-    still = x == 0.0
-    result = expm1(x) / tl.where(still, tl.full([], 1.0, tl.float64), tl.minimum(x, tl.full([], 1000.0, tl.float64)))
-    result = tl.where(still, tl.full([], 1.0, tl.float64), result)
-    return tl.where(x != x, x, result)
+    one = tl.full([], 1.0, tl.float64)
+    result = tl.where(x == 0.0, one, expm1(x) / tl.where(x == 0.0, one, x))
+    return tl.where(x > 709.0, tl.full([], float("inf"), tl.float64), result)
 
 
 def vexprel2(v: Any) -> Any:
@@ -409,9 +406,9 @@ def vexprel2(v: Any) -> Any:
     series = series * q * 0.2 + 1.0
     series = series * q * 0.25 + 1.0
     series = series * q * (1.0 / 3.0) + 1.0
-    below = tl.where(near, tl.full([], 1.0, tl.float64), tl.minimum(x, tl.full([], 1000.0, tl.float64)))
+    below = tl.where(near, tl.full([], 1.0, tl.float64), x)
     result = tl.where(near, series, (expm1(x) - x) / below / below * 2.0)
-    return tl.where(x != x, x, result)
+    return tl.where(x > 709.0, tl.full([], float("inf"), tl.float64), result)
 
 
 def quarter_turns(x: Any, turns: tl.constexpr) -> Any:

@@ -109,29 +109,26 @@ def vtanh(v: Any) -> Any:
 
 
 def expm1(x: Any) -> Any:
-    """``e^x - 1``."""
-    inside = min(max(x, -1000.0), 1000.0)
+    """``e^x - 1`` for ``|x| <= 709``, the same as there beyond."""
+    inside = min(max(x, -709.0), 709.0)
     shifted = inside * LOG2_E + ROUNDER
     k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
     whole = shifted - ROUNDER
     r = (inside - whole * LN2_HIGH) - whole * LN2_LOW
-    half = k >> ONE_BIT
-    rest = k - half
-    # (e^r 2^half - 2^-rest) 2^rest: no factor is out of range where the result is not.
-    first = power_of_two(half)
-    return (expm1_reduced(r) * first + (first - power_of_two(-rest))) * power_of_two(rest)
+    scale = power_of_two(k)
+    return expm1_reduced(r) * scale + (scale - 1.0)
 
 
 def vexprel(v: Any) -> Any:
-    """``(e^v - 1)/v``, 1 at 0."""
+    """``(e^v - 1)/v``, 1 at 0; inf beyond 709."""
     x = np.float64(v)
-    result = expm1(x) / min(x, 1000.0)
+    result = expm1(x) / x
     result = 1.0 if x == 0.0 else result
-    return x if x != x else result
+    return np.inf if x > 709.0 else result
 
 
 def vexprel2(v: Any) -> Any:
-    """``2 (e^v - 1 - v)/v^2``, 1 at 0: for ``|v| < 1/2`` by Taylor's series, remainder below 1e-18."""
+    """``2 (e^v - 1 - v)/v^2``, 1 at 0; inf beyond 709: for ``|v| < 1/2`` by Taylor's series, remainder below 1e-18."""
     x = np.float64(v)
     q = min(max(x, -0.5), 0.5)
     series = 1.0 + q * (1.0 / 16.0)
@@ -148,9 +145,9 @@ def vexprel2(v: Any) -> Any:
     series = 1.0 + series * q * 0.2
     series = 1.0 + series * q * 0.25
     series = 1.0 + series * q * (1.0 / 3.0)
-    far = 2.0 * ((expm1(x) - x) / min(x, 1000.0) / min(x, 1000.0))
+    far = 2.0 * ((expm1(x) - x) / x / x)
     result = series if abs(x) < 0.5 else far
-    return x if x != x else result
+    return np.inf if x > 709.0 else result
 
 
 def quarter_turns(x: Any, turns: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import mpmath
 import numpy as np
 import pytest
@@ -27,8 +29,17 @@ NUMBERS = {
     "scale": Rational(2, 3),
     "degrees": Rational(5, 2),
     "sigma": Rational(2, 3),
+    "growth": Rational(3, 4),
+    **{f"width{j}": Rational(1, j + 2) for j in range(1, 5)},
+    **{f"left_width{j}": Rational(1, j + 4) for j in (1, 2)},
+    **dict(zip((f"bend{j}" for j in range(1, 6)), (Rational(k, 7) for k in (6, -3, 5, 0, 2)), strict=True)),
+    **dict(zip((f"left_bend{j}" for j in (1, 2, 3)), (Rational(k, 7) for k in (0, 6, 1)), strict=True)),
 }
 REPLICAS = 6
+MODULES = [
+    {"exprel": lambda t: mpmath.hyp1f1(1, 2, t), "exprel2": lambda t: mpmath.hyp1f1(1, 3, t)},
+    "mpmath",
+]
 SEVENTH = Rational(1, 7)
 
 
@@ -52,8 +63,8 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     objective, noise = OBJECTIVES[what.objective.name], NOISES[what.noise.name]
     numbers = {p: what.objective.coordinates[0][p.name] for p in objective.parameters}
     law = {p: what.noise.coordinates[0][p.name] for p in noise.parameters}
-    gradient = sp.lambdify(x, objective.gradient.xreplace(numbers), "mpmath")
-    value = sp.lambdify(x, objective.value.xreplace(numbers), "mpmath")
+    gradient = sp.lambdify(x, objective.gradient.xreplace(numbers), MODULES)
+    value = sp.lambdify(x, objective.value.xreplace(numbers), MODULES)
     sample = sp.lambdify((U0, U1, m, c), noise.sample.xreplace(law), "mpmath")
 
     def number(v: sp.Rational) -> mpmath.mpf:
@@ -135,6 +146,18 @@ def test_errors_that_may_grow_have_no_allowance() -> None:
     assert rounding_allowance(problem("quadratic", "two_point", eta=Rational(2)), MinGradientNorm) is None
     assert rounding_allowance(problem("quadratic", "two_point", dimension=2, steps=1000), FinalGap) is None
     assert rounding_allowance(problem("quadratic", "two_point", dimension=2, steps=10), FinalGap) is not None
+
+
+def test_a_falling_gradient_lets_errors_grow_even_on_a_line() -> None: """Two runs that start 1e-12 apart on a bump of
+    curvature -9/14 move apart at the rate that the allowance assumes.""" known = {**problem("piecewise_quadratic",
+    "none").objective.coordinates[0], "width2": Rational(8), "bend1": 1} known = {**known, "width1": Rational(8)} apart
+    = [] for start in (Rational(9), Rational(9) + Rational(1, 10**12)): what = Problem( Family("piecewise_quadratic",
+    (known,)), Family("none", ({},)), (start,), SEVENTH, Rational(1000), 10 )
+    apart.append(run(Batch.of([instance_of(what)]), 1, record=1).trajectories[0, 0, :, 0]) grown = (apart[1] -
+    apart[0])[[0, 3]] rate = 1 + float(SEVENTH) * 1.5 * 3 / 7 assert grown[1] / grown[0] == pytest.approx(rate**3,
+    rel=1e-2) long = Problem( Family("piecewise_quadratic", (known,)), Family("none", ({},)), (Rational(9),), SEVENTH,
+    Rational(1), 1000 ) assert rounding_allowance(long, FinalGap) is None convex = {**known, "bend2": Rational(1, 7)}
+    assert rounding_allowance(dataclasses.replace(long, objective=Family("piecewise_quadratic", (convex,))), FinalGap)
 
 
 def test_what_no_engine_runs_has_no_allowance() -> None:
