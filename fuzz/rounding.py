@@ -34,6 +34,7 @@ from fuzz.pieces import FAMILIES
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.rescore import deviation_of
 from theorems.language.functions import OBJECTIVES
+from theorems.language.pieces import SIDES
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm, Quantity
 from theorems.language.units import CURVATURE, GRADIENT, LENGTH
 
@@ -90,7 +91,7 @@ def _pieces(numbers: Mapping[str, Any], reach: float) -> _Sizes:
     known = {name: float(v) for name, v in numbers.items()}
     steepest = max(abs(v) for name, v in known.items() if "bend" in name)
     falling = max(max(-v, 0.0) for name, v in known.items() if "bend" in name)
-    power = known.get("growth", 0.0) * steepest * reach
+    power = known.get("growth", 0.0) * _farthest(known, reach)
     if not power < 600:
         return _Sizes(math.inf, math.inf, math.inf, math.inf)
     most = known["curvature"] * math.exp(power)
@@ -98,6 +99,18 @@ def _pieces(numbers: Mapping[str, Any], reach: float) -> _Sizes:
     # gamma(U) <= U gamma'(U).
     gradient = most * (reach + length)
     return _Sizes(steepest * most, falling * most, gradient, 4 * reach * gradient)
+
+
+def _farthest(known: Mapping[str, float], reach: float) -> float:
+    """The largest ``|u|`` at ``|x| <= reach``; the last place of a float does not matter here."""
+    farthest = 0.0
+    for side in SIDES:
+        left, u = reach, 0.0
+        for width, bend in zip((*side.widths, None), side.bends, strict=True):
+            step = left if width is None else min(known[width.name], left)
+            u, left = u + known[bend.name] * step, left - step
+            farthest = max(farthest, abs(u))
+    return farthest * (1 + 1e-9)
 
 
 def _largest(family: str, numbers: Mapping[str, Any], reach: float) -> _Sizes:

@@ -18,9 +18,10 @@ from theorems.language.functions import NOISES, OBJECTIVES
 
 # A bump with a local minimum at about 1.4 on the right, a flat bottom and a gentle slope on the left.
 BUMP = {
-    **{"width1": 0.3, "width2": 0.5, "width3": 0.6, "width4": 0.1},
-    **{"bend1": 0.8, "bend2": -0.6, "bend3": 0.25, "bend4": 0.0, "bend5": 0.5},
-    **{"left_width1": 0.125, "left_width2": 0.25, "left_bend1": 0.0, "left_bend2": 0.8, "left_bend3": 0.1},
+    **{f"width{j}": v for j, v in enumerate((0.3, 0.5, 0.6, 0.1), 1)},
+    **{f"bend{j}": v for j, v in enumerate((0.8, -0.6, 0.25, 0.0, 0.5), 1)},
+    **{f"left_width{j}": v for j, v in enumerate((0.125, 0.25), 1)},
+    **{f"left_bend{j}": v for j, v in enumerate((0.0, 0.8, 0.1), 1)},
 }
 OBJECTIVE_NUMBERS: dict[str, dict[str, float]] = {
     "quadratic": {"curvature": 1.5},
