@@ -32,8 +32,8 @@ from fuzz.onestep import (
 )
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
+from fuzz.shapes import coordinates
 from fuzz.trajectory import Choices, Scores, choices_of, exact
-from theorems.language.functions import OBJECTIVES
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import (
     ClipSecondMoment,
@@ -199,6 +199,8 @@ class LawLandscape:
         if np.isnan(letters["eta"][0]) or not np.ravel(self.reading.conditions_hold(letters))[0]:
             return None
         noise: Family | FiniteLaw
+        if self.moves and not objectives.accurate[0]:
+            return None
         d = self.structure.dimension
         start = [Fraction(float(v)) for v in objectives.start[0]]
         if not self.free_atoms:
@@ -218,12 +220,8 @@ class LawLandscape:
                     return None
                 start[0] = found
             noise = FiniteLaw(tuple((rational(p), tuple(map(rational, a))) for p, a in law))
-        family = OBJECTIVES[objectives.family]
-        coordinates = tuple(
-            {p.name: exact(objectives.parameters[0, k, i]) for k, p in enumerate(family.parameters)} for i in range(d)
-        )
         problem = Problem(
-            objective=Family(objectives.family, coordinates),
+            objective=Family(objectives.family, coordinates(objectives.family, objectives.parameters[0])),
             noise=noise,
             start=tuple(map(rational, start)),
             step_size=exact(letters["eta"][0]),

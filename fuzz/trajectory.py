@@ -24,7 +24,8 @@ from fuzz.genes import (
 )
 from fuzz.problem import Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
-from theorems.language.functions import LATTICE, NOISES, OBJECTIVES
+from fuzz.shapes import coordinates
+from theorems.language.functions import LATTICE, NOISES
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
 
@@ -194,13 +195,7 @@ class RunLandscape:
         if not draft.good[0]:
             return None
         d, structure = self.structure.dimension, self.structure
-        objective = tuple(
-            {
-                p.name: exact(draft.objectives.parameters[0, k, i])
-                for k, p in enumerate(OBJECTIVES[structure.objective].parameters)
-            }
-            for i in range(d)
-        )
+        objective = coordinates(structure.objective, draft.objectives.parameters[0])
         noise = tuple(
             {p.name: exact(draft.noise[0, k, i]) for k, p in enumerate(NOISES[structure.noise].parameters)}
             for i in range(d)
