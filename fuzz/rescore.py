@@ -29,14 +29,19 @@ def deviation_of(problem: Problem) -> sp.Expr:
     return sp.sqrt(sum(variances, sp.Integer(0)))
 
 
-def letters_of(reading: Reading, problem: Problem, choices: Mapping[Parameter, sp.Expr]) -> tuple[Letters, Objectives]:
-    """Float values [1] of the statement's letters at a problem, each as tight as the problem and choices allow."""
-    family = problem.objective.name
-    kinds = profiles(family, problem.dimension)
+def arrays_of(problem: Problem) -> tuple[Floats, Floats]:
+    """The objective's numbers [1, P, d] and the start [1, d], as floats."""
+    kinds = profiles(problem.objective.name, problem.dimension)
     parameters = np.zeros((1, max(len(kind.parameters) for kind in kinds), problem.dimension))
     for i, (kind, numbers) in enumerate(problem.objective.profiles):
         parameters[0, : len(kind.parameters), i] = [float(numbers[p.name]) for p in kind.parameters]
-    start = np.array([[float(v) for v in problem.start]], np.float64)
+    return parameters, np.array([[float(v) for v in problem.start]], np.float64)
+
+
+def letters_of(reading: Reading, problem: Problem, choices: Mapping[Parameter, sp.Expr]) -> tuple[Letters, Objectives]:
+    """Float values [1] of the statement's letters at a problem, each as tight as the problem and choices allow."""
+    family = problem.objective.name
+    parameters, start = arrays_of(problem)
     chosen = {str(p.name): np.array([float(v)]) for p, v in choices.items()}
     slack = chosen.get(str(reading.slack_letter.name)) if reading.slack_letter is not None else None
     smooth = smoothness(family, parameters, reading, np.zeros(1) if slack is None else slack)

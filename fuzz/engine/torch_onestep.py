@@ -9,7 +9,7 @@ import torch
 
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.problem import FiniteLaw, Problem
-from theorems.language.functions import OBJECTIVES, x
+from theorems.language.functions import x
 from theorems.language.quantities import (
     ClipSecondMoment,
     Drift,
@@ -63,13 +63,10 @@ def one_step(problem: Problem, quantity: Quantity) -> float:
 
 def _value_and_gradient(problem: Problem, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Values [n] and gradients [n, d] at points [n, d]."""
-    formula = OBJECTIVES[problem.objective.name]
-    function = torch_function(formula.value, (x, *formula.parameters))
-    columns = [
-        torch.tensor([float(numbers[p.name]) for numbers in problem.objective.coordinates], dtype=torch.float64)
-        for p in formula.parameters
-    ]
     position = points.clone().requires_grad_()
-    values = function(position, *columns).sum(1)
+    values = torch.zeros(len(points), dtype=torch.float64)
+    for i, (profile, numbers) in enumerate(problem.objective.profiles):
+        columns = [torch.tensor(float(numbers[p.name]), dtype=torch.float64) for p in profile.parameters]
+        values = values + torch_function(profile.value, (x, *profile.parameters))(position[:, i], *columns)
     (gradient,) = torch.autograd.grad(values.sum(), position)
     return values.detach(), gradient

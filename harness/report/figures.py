@@ -15,7 +15,7 @@ from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.report.hand_check import HandCheck
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import NOISES, U0, U1, x
 from theorems.language.parameters import c, m
 
 Floats = npt.NDArray[np.float64]
@@ -79,13 +79,12 @@ def objective_picture(problem: Problem) -> Markup:
     """Each coordinate's profile with the start on it."""
     canvas = Canvas("objective")
     with canvas as axes:
-        family = OBJECTIVES[problem.objective.name]
-        value = numpy_function(family.value, (x, *family.parameters))
         starts = [float(s) for s in problem.start]
         reach = 1.6 * max(max(map(abs, starts)), 1e-9)
         grid = np.linspace(-reach, reach, 401)
         drawn: list[tuple[float, list[float]]] = []
-        for start, numbers in zip(starts, problem.objective.coordinates, strict=True):
+        for start, (family, numbers) in zip(starts, problem.objective.profiles, strict=True):
+            value = numpy_function(family.value, (x, *family.parameters))
             values = [float(numbers[p.name]) for p in family.parameters]
             if (start, values) in drawn or len(drawn) == 4:
                 continue
@@ -219,11 +218,10 @@ def _over_time(problem: Problem, statistics: Statistics, quantity: str, bound: f
 
 def _gaps(problem: Problem, statistics: Statistics) -> Floats:
     assert statistics.trajectories is not None
-    family = OBJECTIVES[problem.objective.name]
-    value = numpy_function(family.value, (x, *family.parameters))
     paths = statistics.trajectories[0]
     total = np.zeros(paths.shape[:2])
-    for axis, numbers in enumerate(problem.objective.coordinates):
+    for axis, (family, numbers) in enumerate(problem.objective.profiles):
+        value = numpy_function(family.value, (x, *family.parameters))
         total += value(paths[:, :, axis], *(float(numbers[p.name]) for p in family.parameters))
     return total
 

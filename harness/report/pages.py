@@ -19,7 +19,7 @@ from harness.report.meeting import NAMES, bounds_meet, meeting_picture, meeting_
 from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
 from harness.report.standalone import standalone_script
 from harness.verdicts import Verdict
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES
 from theorems.language.quantities import QUANTITIES, Adversary, Scope
 from theorems.language.walk import parse_exact
 
@@ -199,8 +199,8 @@ def _pictures(finding: Finding, check: HandCheck | None) -> list[tuple[Markup, s
             found.append((over_time, words.caption_over_time(finding)))
         if runs:
             found.append((runs, "The run." if problem.deterministic else "Some of the runs."))
-    objective = OBJECTIVES[problem.objective.name]
-    found.append((objective_picture(problem), f"The objective: {objective.says}."))
+    shapes = dict.fromkeys(profile.says for profile, _ in problem.objective.profiles)
+    found.append((objective_picture(problem), f"The objective: {'; '.join(shapes)}."))
     if not problem.deterministic:
         says = NOISES[problem.noise.name].says if problem.noise.name in NOISES else "finitely many atoms"
         found.append((noise_picture(problem, check), f"The noise at the start: {says}."))
