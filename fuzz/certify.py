@@ -211,7 +211,9 @@ def _smooth(assumption: GS | HS, problem: Problem, hessian: bool) -> Certificate
     constant, slack = _argument(assumption, "L0"), _argument(assumption, "L1")
     needed = least_smoothness(objective, slack, hessian=hessian)
     if needed is None:
-        raise CertificateError(f"{name}: the curvature of {objective.name} is too large far out: no L0 will do")
+        raise CertificateError(
+            f"{name}: the curvature of {objective.name} is unbounded: no L0 will do with L1 = {slack}"
+        )
     if not at_least(constant, needed):
         raise CertificateError(f"{name}: L0 = {constant} is given, {needed} is needed (L1 = {slack})")
     says = " ".join(_smooth_says(family, hessian) for family in _families(objective))

@@ -19,9 +19,10 @@ from fuzz.certify import CENTRING_ERROR, CertificateError, at_least, certify
 from fuzz.constants import NumberError, holds, sign, value
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import quantise, quartic_smoothness
+from fuzz.pieces import FAMILIES
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.reading import Reading, out_of_reach
-from fuzz.rescore import deviation_of
+from fuzz.rescore import deviation_of, letters_of
 from fuzz.smoothness import least_smoothness
 from fuzz.strategies import landscape, problems, structures
 from theorems.catalogue import load_catalogue
@@ -254,7 +255,7 @@ def test_certified_constants_hold_on_random_pairs_and_smaller_ones_do_not(
         # Differences of gradients over 1e-8 lose digits in floats; a Hessian varies within the step.
         assert slope_excess(family, float(needed), float(slack), hessian, numbers) <= 1e-4
         refused(kind(needed * Q(99, 100), slack), problem(family, dimension=dimension), "is needed")
-        # The worst pair of a piecewise profile is one pair, which chance misses: tests/harness/test_objectives.py has it.
+        # The worst pair of a piecewise profile is a single one, which chance misses: see test_objectives.
         if family != "piecewise_exponential":
             assert slope_excess(family, float(needed) * 0.99, float(slack), hessian, numbers) > 1e-3
 
@@ -653,10 +654,17 @@ def other_letters(theorem: Theorem, candidate: Problem) -> dict[sp.Symbol, sp.Ex
     found: dict[sp.Symbol, sp.Expr] = {}
     for assumption in theorem.given:
         if isinstance(assumption, PL):
-            found[assumption.mu] = min(curvatures)
+            found[assumption.mu] = strength(theorem, candidate, min(curvatures))
         elif isinstance(assumption, GS) and assumption.L1 == 0:
             found[assumption.L0] = max(curvatures)
     return found
+
+
+def strength(theorem: Theorem, candidate: Problem, curvature: sp.Expr) -> sp.Expr:
+    """A PL constant, as the search finds it."""
+    if candidate.objective.name not in FAMILIES:
+        return curvature
+    return sp.Rational(float(letters_of(Reading(theorem), candidate, {})[1].tight["strong"][0]))
 
 
 def certify_all(theorem: Theorem, candidate: Problem, letters: dict[sp.Symbol, sp.Expr]) -> None:
@@ -681,6 +689,8 @@ def test_drawn_problems_are_certified_with_exact_letters(theorem: Theorem) -> No
                 letters[assumption.sigma] = deviation_of(candidate)
         if smooth is not None:
             slack = Q(3, 7) if candidate.objective.name == "quartic" else ZERO
+            if candidate.objective.name == "piecewise_exponential":
+                slack = 2 * candidate.objective.coordinates[0]["growth"]
             letters[smooth.L1] = slack
             needed = least_smoothness(candidate.objective, slack, hessian=isinstance(smooth, HS))
             assert needed is not None
@@ -712,6 +722,9 @@ def test_drawn_problems_are_certified_with_the_search_s_letters(theorem: Theorem
                 floats = (numbers["curvature"], numbers["quartic"], choices[reading.slack_letter])
                 near = quartic_smoothness(reading, *(np.array([float(v)]) for v in floats))
                 letters[smooth.L0] = sp.Rational(float(quantise(near * (1 + 1e-9), up=True)[0]))
+            if candidate.objective.name in FAMILIES:
+                near = letters_of(reading, candidate, choices)[1].tight["L0"]
+                letters[smooth.L0] = sp.Rational(float(near[0]))
         certify_all(theorem, candidate, letters)
 
     check()
