@@ -169,11 +169,13 @@ def run_block(
     valid: Any,
     history: Any,
     trajectories: Any,
+    families: Any,
     GRADIENT_COUNT: tl.constexpr,
     VALUE_COUNT: tl.constexpr,
     NOISE_COUNT: tl.constexpr,
     PRIVACY_COUNT: tl.constexpr,
-    OBJECTIVE: tl.constexpr,
+    OBJECTIVES: tl.constexpr,
+    FAMILIES: tl.constexpr,
     NOISE: tl.constexpr,
     WORDS: tl.constexpr,
     ORACLE: tl.constexpr,
@@ -190,7 +192,8 @@ def run_block(
 
     ``ALGORITHM`` is a position in ``batch.ALGORITHMS``; with ``ROTATE`` (one coordinate, one sample) the four words of
     a Philox call serve four steps. Outputs are [instance, replica] and [instance, checkpoint, replica]; trajectories
-    are [instance, recorded, longest + 1, d].
+    are [instance, recorded, longest + 1, d]. ``families`` [d] are the numbers of the coordinates' families, and
+    ``OBJECTIVES`` is the sum of 2 to the power of each.
     """
     blocks = tl.cdiv(replicas, BLOCK)
     program = tl.program_id(0)
@@ -201,6 +204,7 @@ def run_block(
     coordinate = tl.arange(0, ROWS)[:, None]
     inside = coordinate < DIMENSION
     place = row * DIMENSION + coordinate
+    family = tl.load(families + coordinate, mask=inside, other=0)
     gradient_at = place * GRADIENT_COUNT
     noise_at = place * NOISE_COUNT
     privacy_at = place * PRIVACY_COUNT
@@ -230,7 +234,12 @@ def run_block(
         if RECORD:
             spot = ((row * recorded + lane) * (longest + 1) + t) * DIMENSION + coordinate
             tl.store(trajectories + spot, x.to(tl.float64), mask=inside & (lane < recorded))
-        slope = gradient(x, gradient_numbers, gradient_at, inside, OBJECTIVE, real)
+        slope = tl.zeros((ROWS, BLOCK), tl.float64).to(real)
+        for k in tl.static_range(FAMILIES):
+            if (OBJECTIVES >> k) & 1:
+                part = gradient(x, gradient_numbers, gradient_at, inside, k, real).to(real)
+                # Where there is one family alone, nothing is chosen.
+                slope = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, slope)
         # Elementary functions are in float64.
         g = tl.where(inside, slope.to(real), zero)
         size = norm(g, DIMENSION, real)
@@ -302,7 +311,11 @@ def run_block(
         spot = ((row * recorded + lane) * (longest + 1) + steps) * DIMENSION + coordinate
         tl.store(trajectories + spot, x.to(tl.float64), mask=inside & (lane < recorded))
     poison += tl.sum(zero * x, axis=0)[None, :]
-    heights = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, OBJECTIVE)
+    heights = tl.zeros((ROWS, BLOCK), tl.float64)
+    for k in tl.static_range(FAMILIES):
+        if (OBJECTIVES >> k) & 1:
+            part = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, k)
+            heights = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, heights)
     final = tl.sum(tl.where(inside, heights, tl.full([], 0.0, tl.float64)), axis=0)[None, :]
     good = (poison == 0) & (final * 0 == 0)
     run = row * replicas + lane

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuzz.engine import Batch, Instance, batch, reference, run, torch_engine
+from fuzz.engine import Batch, Instance, batch, reference, run
+from theorems.language import functions
 from theorems.language.functions import NOISES, OBJECTIVES
 
 # A bump with a local minimum at about 1.4 on the right, a flat bottom and a gentle slope on the left.
@@ -87,6 +88,36 @@ def test_every_family_has_numbers_here() -> None:
     assert set(NOISE_NUMBERS) == set(NOISES)
 
 
+def mixed() -> Batch:
+    """Coordinates of different families, each with its own numbers, beside a batch mate of one family."""
+    return Batch.of(
+        [
+            Instance("+".join(names), [OBJECTIVE_NUMBERS[n] for n in names], START, 0.2, 0.6, 37, noise, numbers)
+            for names in itertools.permutations(("quadratic", "huber", "log_cosh", "piecewise_exponential"), 3)
+            for noise, numbers in (("two_point", NOISE_NUMBERS["two_point"]), ("gaussian", NOISE_NUMBERS["gaussian"]))
+        ]
+        + [Instance("quartic", OBJECTIVE_NUMBERS["quartic"], START, 0.2, 0.6, 37)],
+        seed=4,
+    )
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_engines_agree_on_different_shapes_along_coordinates(backend: str) -> None:
+    assert_engines_agree("reference", backend, mixed())
+
+
+def test_a_sum_over_coordinates_is_that_sum() -> None:
+    """Without noise and with little clipping in play, coordinates do not see each other: each is a run of its own."""
+    names = ("quadratic", "piecewise_quadratic", "log_cosh")
+    whole = Batch.of([Instance("+".join(names), [OBJECTIVE_NUMBERS[n] for n in names], START, 0.2, 100.0, 20)])
+    together = run(whole, 1, record=1).trajectories
+    assert together is not None
+    for j, name in enumerate(names):
+        alone = run(Batch.of([Instance(name, OBJECTIVE_NUMBERS[name], [START[j]], 0.2, 100.0, 20)]), 1, record=1)
+        assert alone.trajectories is not None
+        np.testing.assert_array_equal(alone.trajectories[0, 0, :, 0], together[0, 0, :, j])
+
+
 @dimensions
 @pytest.mark.parametrize("backend", ["cpu", "torch"])
 def test_engines_agree(backend: str, dimension: int) -> None:
@@ -133,7 +164,7 @@ def test_torch_refuses_single_precision() -> None:
 def plant(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Change the quadratic's formulas wherever an engine looks them up (the compiled one aside)."""
     wrong = {**OBJECTIVES, "quadratic": replace(OBJECTIVES["quadratic"], **changes)}
-    for module in (batch, reference, torch_engine):
+    for module in (batch, functions):
         monkeypatch.setattr(module, "OBJECTIVES", wrong)
 
 
