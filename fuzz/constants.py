@@ -28,7 +28,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from theorems.language.functions import Noise, Objective
 from theorems.language.parameters import Domain
-from theorems.language.special import exprel, exprel2
+from theorems.language.special import balance, exprel, exprel2
 
 Interval = tuple[Fraction, Fraction]
 
@@ -74,6 +74,11 @@ def value(expression: Any, values: Mapping[Any, Any]) -> sp.Expr:
         return _real(expression.func(*parts))
     if isinstance(expression, exprel | exprel2):
         return sp.Integer(1) if sign(parts[0]) == 0 else _real(expression.func(parts[0]).by_exp())
+    if isinstance(expression, balance):
+        u, v = parts
+        if sign(u) * sign(v) >= 0:
+            return sp.Integer(sign(u) or sign(v))
+        return (u + v) / (u - v) if sign(u) > 0 else (u + v) / (v - u)
     if isinstance(expression, sp.Pow):
         base, exponent = parts
         if isinstance(exponent, sp.Rational):

@@ -250,7 +250,7 @@ def smoothness(family: str, parameters: Floats, reading: Reading, slack: Floats)
     for i, kind in enumerate(profiles(family, parameters.shape[2])):
         columns = columns_of(kind, parameters, i)
         if kind.name == "quartic":
-            with np.errstate(divide="ignore"):
+            with np.errstate(all="ignore"):  # with L1 = 0 there is none
                 least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], slack)
         elif kind.name in FAMILIES:
             least = piece_smoothness(columns, slack, hessian=isinstance(reading.smoothness, HS))

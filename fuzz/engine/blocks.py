@@ -424,6 +424,14 @@ def vexprel2(v: Any) -> Any:
     return tl.where(x > 709.0, tl.full([], float("inf"), tl.float64), result)
 
 
+def vbalance(u: Any, v: Any) -> Any:
+    """``(u + v)/(|u| + |v|)``, 0 where both are 0, in float64."""
+    one = u.to(tl.float64)
+    other = v.to(tl.float64)
+    size = tl.abs(one) + tl.abs(other)
+    return (one + other) / tl.where(size == 0.0, tl.full([], 1.0, tl.float64), size)
+
+
 def quarter_turns(x: Any, turns: tl.constexpr) -> Any:
     """``cos(x - turns * pi/2)``, as in ``vmath.py``."""
     shifted = x * 0.6366197723675814 + 6755399441055744.0

@@ -50,6 +50,7 @@ _FUNCTIONS = (
     "expm1",
     "vexprel",
     "vexprel2",
+    "vbalance",
     "vcos",
     "vsin",
     "vcos_turns",

@@ -150,6 +150,14 @@ def vexprel2(v: Any) -> Any:
     return np.inf if x > 709.0 else result
 
 
+def vbalance(one: Any, other: Any) -> Any:
+    """``(u + v)/(|u| + |v|)``, 0 where both are 0."""
+    u = np.float64(one)
+    v = np.float64(other)
+    size = abs(u) + abs(v)
+    return (u + v) / (1.0 if size == 0.0 else size)
+
+
 def quarter_turns(x: Any, turns: Any) -> Any:
     """``cos(x - turns * pi/2)``, for turns 0 or 1: cosine or sine."""
     shifted = x * TWO_OVER_PI + ROUNDER

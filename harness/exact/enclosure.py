@@ -20,7 +20,7 @@ from sympy.logic.boolalg import BooleanAtom
 from sympy.polys.rootoftools import ComplexRootOf
 
 from harness.exact.surds import NotSurd, Surd, Undefined
-from theorems.language.special import exprel, exprel2
+from theorems.language.special import balance, exprel, exprel2
 
 # A ball or a surd, as the arithmetic at hand has it.
 Number: TypeAlias = Any
@@ -50,6 +50,14 @@ def _rising(ball: arb, order: int) -> arb:
     if ball.is_exact():
         return ball.hypgeom_1f1(1, order + 1)
     return ball.lower().hypgeom_1f1(1, order + 1).union(ball.upper().hypgeom_1f1(1, order + 1))
+
+
+def _balance(u: arb, v: arb) -> arb:
+    size = abs(u) + abs(v)
+    if size > 0:
+        return (u + v) / size
+    # Whatever the numbers are.
+    return arb(0) if size.is_zero() else arb(0, 1)
 
 
 class Arithmetic(ABC):
@@ -132,6 +140,7 @@ class Surds(Arithmetic):
             sp.ceiling: lambda number: -(-number).floor(),
             exprel: _one_at_zero,
             exprel2: _one_at_zero,
+            balance: lambda u, v: (u + v) / (abs(u) + abs(v)) if u.sign or v.sign else Surd.of(0),
         }
 
     def rational(self, number: sp.Rational) -> Surd:
@@ -189,6 +198,7 @@ class Balls(Arithmetic):
         sp.tanh: arb.tanh,
         exprel: lambda ball: _rising(ball, 1),
         exprel2: lambda ball: _rising(ball, 2),
+        balance: lambda u, v: _balance(u, v),
     }
 
     def __init__(self, bits: int) -> None:

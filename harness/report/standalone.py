@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from fuzz.engine.printers.numpy_source import EXPREL, NUMPY
+from fuzz.engine.printers.numpy_source import BALANCE, EXPREL, NUMPY
 from fuzz.engine.printers.source import SourcePrinter
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
@@ -19,7 +19,7 @@ from harness.report.hand_check import HandCheck, hand_check
 from theorems.language.functions import NOISES, OBJECTIVES, PLUS, U0, U1, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import QUANTITIES, Adversary
-from theorems.language.special import exprel, exprel2
+from theorems.language.special import balance, exprel, exprel2
 from theorems.language.walk import parse_exact
 
 MOST_LINES = 80
@@ -223,9 +223,8 @@ def _special(family: Family, quantity: str) -> list[str]:
     """What NumPy lacks, if the formulas need it."""
     parts = ["gradient", *(["value"] if quantity in _VALUED else [])]
     formulas = [getattr(profile, part) for profile, _ in family.profiles for part in parts]
-    if not any(f.has(exprel, exprel2) for f in formulas):
-        return []
-    return [line for line in EXPREL.splitlines() if line]
+    text = EXPREL * any(f.has(exprel, exprel2) for f in formulas) + BALANCE * any(f.has(balance) for f in formulas)
+    return [line for line in text.splitlines() if line]
 
 
 def _formula(title: str, family: Family, attribute: str) -> list[str]:

@@ -34,8 +34,14 @@ NUMBERS = {
     **dict(zip((f"left_bend{j}" for j in (1, 2, 3)), (Rational(k, 7) for k in (0, 6, 1)), strict=True)),
 }
 REPLICAS = 6
+
+
+def _balance(u: mpmath.mpf, v: mpmath.mpf) -> mpmath.mpf:
+    return (u + v) / (abs(u) + abs(v)) if u or v else mpmath.mpf(0)
+
+
 MODULES = [
-    {"exprel": lambda t: mpmath.hyp1f1(1, 2, t), "exprel2": lambda t: mpmath.hyp1f1(1, 3, t)},
+    {"exprel": lambda t: mpmath.hyp1f1(1, 2, t), "exprel2": lambda t: mpmath.hyp1f1(1, 3, t), "balance": _balance},
     "mpmath",
 ]
 SEVENTH = Rational(1, 7)

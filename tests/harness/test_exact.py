@@ -21,6 +21,7 @@ from fuzz.engine import Batch, Instance, reference, run
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.rescore import deviation_of
 from fuzz.strategies import problems
+from harness.confirm import completed
 from harness.exact import ExactVerdict, NotExact, compare, decide, enclose, enclose_rational, holds, letters, measure
 from harness.exact import sgd as exact_sgd
 from harness.exact.comparison import Enclosure, resolve
@@ -70,7 +71,11 @@ NONE = Family("none", ({},))
 HILLS = {
     **{f"width{j}": R(n, 2) for j, n in enumerate((3, 4, 3, 1), 1)},
     **dict(zip((f"bend{j}" for j in range(1, 6)), map(R, ("1", "-4/5", "2/3", "0", "1/2")), strict=True)),
-    **{"left_width1": R(1, 8), "left_width2": R(1), "left_bend1": Z(0), "left_bend2": Z(1), "left_bend3": R(1, 3)},
+    "left_width1": R(1, 8),
+    "left_width2": R(1),
+    "left_bend1": Z(0),
+    "left_bend2": Z(1),
+    "left_bend3": R(1, 3),
 }
 FAMILIES: dict[str, dict[str, sp.Expr]] = {
     "quadratic": {"curvature": R(3, 4)},
@@ -567,7 +572,10 @@ def test_true_statements_never_fall(name: str) -> None:
     @given(problems(theorem))
     def never_violated(where: Problem) -> None:
         assume(where.objective.name != "quartic")
-        values = letters(theorem, where, {})
+        choices: dict[Parameter, sp.Expr] = {}
+        if where.objective.name == "piecewise_exponential":
+            choices = {L1: 2 * where.objective.coordinates[0]["growth"]}
+        values = letters(theorem, where, dict(completed(theorem, where, choices)))
         assume(all(holds(condition, values) is True for condition in theorem.conditions))
         verdict = decide(theorem, where, values)
         assert verdict.violated is False

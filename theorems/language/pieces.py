@@ -10,7 +10,7 @@ Every f in HS(lambda, kappa) on a line has such a u with ``|k| <= 1`` almost eve
 **Value.** ``W(u) = lambda u^2 exprel2(kappa |u|)/2`` has ``W' = gamma``. On a piece on which u goes from ``u0`` to
 ``u1 = u0 + k h`` over the length h, f grows by ``(W(u1) - W(u0))/k``. W depends on ``a = |u0|`` and ``b = |u1|`` alone
 and ``(b - a)/(u1 - u0) = (u0 + u1)/(a + b)``, so with the mean of gamma over [a, b] the growth is
-``h (u0 + u1)/(a + b)`` times ``lambda (a exprel(kappa a) exprel(d) + (b - a) exprel2(d)/2)``, ``d = kappa (b - a)``:
+``h balance(u0, u1)`` times ``lambda (a exprel(kappa a) exprel(d) + (b - a) exprel2(d)/2)``, ``d = kappa (b - a)``:
 nothing is divided by k, and nothing cancels where k is small or 0.
 
 **Minimum.** f falls where u < 0, so on a piece its least value is at an end or where u crosses 0 from below. There it
@@ -27,7 +27,7 @@ import sympy as sp
 
 from theorems.language import units
 from theorems.language.parameters import Domain, Parameter
-from theorems.language.special import exprel, exprel2
+from theorems.language.special import balance, exprel, exprel2
 
 RIGHT, LEFT = 5, 3
 """Pieces on either side of the minimum; the last of each goes on for ever."""
@@ -114,11 +114,10 @@ def growth_of_piece(reached: sp.Expr, bend: sp.Expr, h: sp.Expr, curvature: sp.E
     if reached == 0:
         return curvature * h * after * exprel2(kappa * sp.Abs(after)) / 2
     a, b = sp.Abs(reached), sp.Abs(after)
-    # Where both are 0 so is the mean, and the quotient does not matter.
-    sizes = sp.Piecewise((1, sp.Eq(a + b, 0)), (a + b, True))
     d = kappa * (b - a)
     mean = a * exprel(kappa * a) * exprel(d) + (b - a) * exprel2(d) / 2
-    return curvature * h * ((reached + after) / sizes) * mean
+    # Where both are 0 so is the mean.
+    return curvature * h * balance(reached, after) * mean
 
 
 def height(u: sp.Expr, curvature: sp.Expr, kappa: sp.Expr) -> sp.Expr:

@@ -1,9 +1,11 @@
-"""Two entire functions that take the cancellation out of formulas with ``exp``, by the names of the GNU library GSL:
+"""Entire functions that take the cancellation out of formulas with ``exp``, by the names of the GNU library GSL:
 
 - ``exprel(t) = (e^t - 1)/t = int_0^1 e^(t s) ds``,
 - ``exprel2(t) = 2 (e^t - 1 - t)/t^2 = 2 int_0^1 (1 - s) e^(t s) ds``,
 
-both 1 at 0, positive, and rising (from the integrals).
+both 1 at 0, positive, and rising (from the integrals). And one that takes a case out of a quotient:
+
+- ``balance(u, v) = (u + v)/(|u| + |v|)``, in [-1, 1], and 0 where both are 0.
 """
 
 from __future__ import annotations
@@ -79,3 +81,22 @@ class exprel2(_Relative):
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         (t,) = self.args
         return 2 * (exprel(t) - exprel2(t)) / t
+
+
+class balance(sp.Function):
+    """``(u + v)/(|u| + |v|)``, 0 where both are 0: how far two numbers agree in sign."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, u: sp.Expr, v: sp.Expr) -> sp.Expr | None:
+        if isinstance(u, sp.Number) and isinstance(v, sp.Number):
+            size = abs(u) + abs(v)
+            return (u + v) / size if size else sp.Integer(0)
+        return None
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if all(a.is_extended_real for a in self.args) else None
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        return balance(*(a if isinstance(a, sp.Float) else a._eval_evalf(prec) for a in self.args))

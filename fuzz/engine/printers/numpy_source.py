@@ -18,6 +18,7 @@ NUMPY = Target(
         "tanh": "np.tanh",
         "exprel": "exprel",
         "exprel2": "exprel2",
+        "balance": "balance",
         "cos": "np.cos",
         "sin": "np.sin",
         "sqrt": "np.sqrt",
@@ -43,6 +44,11 @@ def exprel2(t):  # 2 (e^t - 1 - t)/t^2, by its Taylor series near 0
         p = 1 + p * q / n
     return np.where(np.abs(t) < 0.5, p, 2 * ((np.expm1(s) - s) / s / s))
 """
+BALANCE = """\
+def balance(u, v):  # (u + v)/(|u| + |v|)
+    s = np.abs(u) + np.abs(v)
+    return (u + v) / np.where(s == 0, 1, s)
+"""
 """What NumPy lacks, as text: a reader's script needs it too."""
 
 
@@ -67,7 +73,7 @@ def numpy_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Ca
         UnprintableError: at a node that the printer does not know.
     """
     namespace: dict[str, Any] = {"np": np}
-    exec(EXPREL, namespace)
+    exec(EXPREL + BALANCE, namespace)
     exec(function_source(expression, arguments, NUMPY), namespace)
     formula: Callable[..., Any] = namespace["formula"]
     return formula

@@ -19,6 +19,7 @@ TORCH = Target(
         "tanh": "torch.tanh",
         "exprel": "exprel",
         "exprel2": "exprel2",
+        "balance": "balance",
         "cos": "torch.cos",
         "sin": "torch.sin",
         "sqrt": "torch.sqrt",
@@ -67,6 +68,12 @@ def _exprel2(number: torch.Tensor | float) -> torch.Tensor:
     return torch.where(near, series, 2 * ((torch.expm1(s) - s) / s / s))
 
 
+def _balance(one: torch.Tensor | float, other: torch.Tensor | float) -> torch.Tensor:
+    u, v = _tensor(one), _tensor(other)
+    size = u.abs() + v.abs()
+    return (u + v) / torch.where(size == 0, 1.0, size)
+
+
 @lru_cache(maxsize=512)
 def torch_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Callable[..., Any]:
     """A function of float64 tensors, one for each of ``arguments``; a constant gives a Python float.
@@ -75,7 +82,7 @@ def torch_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Ca
         UnprintableError: at a node that the printer does not know.
     """
     namespace: dict[str, Any] = {"torch": torch, "minimum": _minimum, "maximum": _maximum, "select": _select}
-    namespace |= {"exprel": _exprel, "exprel2": _exprel2}
+    namespace |= {"exprel": _exprel, "exprel2": _exprel2, "balance": _balance}
     exec(function_source(expression, arguments, TORCH), namespace)
     formula: Callable[..., Any] = namespace["formula"]
     return formula

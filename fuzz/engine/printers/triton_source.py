@@ -22,6 +22,7 @@ _FUNCTIONS = {
     "tanh": "vtanh",
     "exprel": "vexprel",
     "exprel2": "vexprel2",
+    "balance": "vbalance",
     "cos": "vcos",
     "cos_turns": "vcos_turns",
     "sin": "vsin",
