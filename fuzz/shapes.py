@@ -14,7 +14,7 @@ import sympy as sp
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.rationals import quantise
 from fuzz.reading import Floats
-from theorems.language.functions import Objective, profiles, x
+from theorems.language.functions import Noise, Objective, profiles, x
 from theorems.language.pieces import SIDES
 
 Columns = Mapping[str, Floats]
@@ -55,13 +55,13 @@ def columns_of(profile: Objective, parameters: Floats, i: int) -> dict[str, Floa
     return {p.name: parameters[:, k, i] for k, p in enumerate(profile.parameters)}
 
 
-def allowed(profile: Objective, numbers: Mapping[str, Any]) -> bool:
+def allowed(profile: Objective | Noise, numbers: Mapping[str, Any]) -> bool:
     """Whether exact numbers meet the conditions that their family states, in floats."""
     values = [np.array([float(numbers[p.name])]) for p in profile.parameters]
     return bool(meets(profile, {p.name: v for p, v in zip(profile.parameters, values, strict=True)})[0])
 
 
-def meets(profile: Objective, columns: Columns) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def meets(profile: Objective | Noise, columns: Columns) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which of N profiles meet the conditions that their family states, [N]."""
     values = [columns[p.name] for p in profile.parameters]
     good = np.ones(len(values[0]), np.bool_)
