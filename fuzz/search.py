@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from fuzz.budget import Budget, Meter
 from fuzz.genes import Structure
+from fuzz.holds import Holds
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
@@ -113,7 +114,8 @@ def search(
         progress: see :data:`Progress`.
         extra_starts: problems from elsewhere (a witness, say) that compete as they are.
         enough: stop once a candidate's score, less three standard errors, is above this.
-        at: parameters that are held: ``c``, sigma, ``m`` or a free letter.
+        at: parameters that are held: ``c``, sigma or a free letter; for one step ``m``; for whole runs ``eta``, ``T``,
+            ``F0`` and abbreviations that speak of them, such as theta (see :mod:`fuzz.holds`).
 
     Raises:
         ValueError: one line: an unknown device, a parameter that cannot be held, or assumptions that no family meets.
@@ -189,7 +191,7 @@ class _Search:
         self.reading, self.seed, self.oracle, self.progress = Reading(theorem), seed, oracle, progress
         self.meter = Meter(budget)
         self.pins = {str(p.name): float(v) for p, v in at.items()}
-        self._check_pins()
+        self.holds = Holds(self.reading, self.pins)
         # One evaluation may cost at most this, so that no structure eats the budget.
         total = float(budget.steps) if budget.steps is not None else (budget.seconds or 1.0) * _STEPS_PER_SECOND
         self.cost_cap = max(total / 50, 1e3)
@@ -199,15 +201,6 @@ class _Search:
         self.regimes: dict[str, float] = {}
         self.history: list[tuple[int, float]] = []
         self.hall: dict[Structure, tuple[Floats, float, float]] = {}
-
-    def _check_pins(self) -> None:
-        letter = self.reading.sigma_letter
-        allowed = {"c", "m", *(str(p.name) for p in self.reading.free)} | ({str(letter.name)} if letter else set())
-        for name, value in self.pins.items():
-            if name not in allowed:
-                raise ValueError(f"cannot hold {name}; what can be held: {', '.join(sorted(allowed))}")
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be held at a positive number, not {value}")
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 

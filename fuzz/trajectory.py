@@ -22,6 +22,7 @@ from fuzz.genes import (
     objective_genes,
     quantise,
 )
+from fuzz.holds import Holds, at_gap
 from fuzz.problem import Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.shapes import coordinates
@@ -53,11 +54,13 @@ class Scores:
 
 @dataclass(frozen=True)
 class Draft:
-    """N problems as arrays; ``good`` says which meet the conditions."""
+    """N problems as arrays; ``good`` says which meet the conditions, ``cap`` is the largest step size that they allow
+    (NaN where it is held)."""
 
     objectives: Objectives
     noise: Floats
     eta: Floats
+    cap: Floats
     steps: np.ndarray[Any, np.dtype[np.int64]]
     letters: Letters
     good: np.ndarray[Any, np.dtype[np.bool_]]
@@ -69,17 +72,19 @@ class RunLandscape:
     Args:
         reading: the theorem.
         structure: what is fixed.
-        pins: values of ``c`` or of sigma that are not searched.
+        pins: values that are held, by the name of a letter; see :mod:`fuzz.holds`.
 
     Raises:
-        ValueError: if the quantity is not one of whole runs.
+        ValueError: if the quantity is not one of whole runs, or a letter cannot be held.
     """
 
     def __init__(self, reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> None:
         if reading.quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
             raise ValueError(f"{reading.quantity} is not measured on whole runs")
-        self.reading, self.structure, self.pins = reading, structure, dict(pins or {})
-        genes = objective_genes(structure, reading)
+        self.reading, self.pins, self.holds = reading, dict(pins or {}), Holds(reading, pins or {})
+        self.structure = structure = self.holds.fits(structure)
+        # A held F0 says how far out the start is, so that only its direction is searched.
+        genes = [g for g in objective_genes(structure, reading) if g.name != "x0" or not self.holds.sets_gap]
         noise = NOISES[structure.noise]
         self.stochastic = structure.noise != "none"
         if self.stochastic:
@@ -101,6 +106,7 @@ class RunLandscape:
         """Problems for raw genes [N, G]."""
         numbers, count = decode(self.genes, raw), len(raw)
         structure, reading = self.structure, self.reading
+        numbers.setdefault("x0", np.ones(count))
         objectives = build_objectives(structure, reading, numbers)
         noise, deviation = self._noise(numbers, count)
         steps = np.round(numbers["steps"] if "steps" in numbers else np.full(count, float(structure.steps[0])))
@@ -121,17 +127,31 @@ class RunLandscape:
             letters[name] = quantise(letters[name], 40, up=True) if self.stochastic else letters[name]
             if name in self.pins:
                 letters[name] = np.full(count, self.pins[name])
+        eta, cap = self._step_size(letters, numbers, count)
+        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
+        gap = self.holds.gap(letters, count)
+        if gap is not None:
+            objectives = at_gap(objectives, gap)
+            letters["F0"], letters["R0"] = objectives.gap, objectives.distance
+        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
+        return Draft(objectives, noise, letters["eta"], cap, letters["T"].astype(np.int64), letters, good)
+
+    def _step_size(self, letters: Letters, numbers: Letters, count: int) -> tuple[Floats, Floats]:
+        """Step size and its cap, [N] each, NaN where there is none; a held one has no cap. May lengthen runs."""
+        held = self.holds.step_size(letters, count)
+        if held is not None:
+            return held, np.full(count, np.nan)
+        reading, steps = self.reading, letters["T"]
         fraction = numbers.get("fraction", np.ones(count))
-        eta, _ = fit_step_size(reading, letters, fraction)
+        eta, cap = fit_step_size(reading, letters, fraction)
         for longer in (10.0, 100.0, 1000.0):
             short = np.isnan(eta)
             if not (short.any() and reading.mentions("T")):
                 break
-            letters["T"] = np.where(short, np.minimum(steps * longer, structure.steps[1]), letters["T"])
-            eta = np.where(short, fit_step_size(reading, letters, fraction)[0], eta)
-        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
-        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
-        return Draft(objectives, noise, letters["eta"], letters["T"].astype(np.int64), letters, good)
+            letters["T"] = np.where(short, np.minimum(steps * longer, self.structure.steps[1]), letters["T"])
+            again = fit_step_size(reading, letters, fraction)
+            eta, cap = np.where(short, again[0], eta), np.where(short, again[1], cap)
+        return eta, cap
 
     def _noise(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
         """Parameters [N, Q, d] and the standard deviation of the vector [N]."""
