@@ -106,7 +106,7 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
-        genes.append(Gene("slope", 1e-3, 1e2))
+        genes.append(Gene("slope", 1e-5, 1e2))
     if "start" in names:
         genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
     if "quartic" in names:
