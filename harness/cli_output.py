@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.attack import FuzzResult
     from harness.consistency import Consistency
     from harness.constants import ConstantResult, End
+    from harness.gauge import GaugeRow
     from harness.judge import Judgement
     from harness.prove import CheckResult
     from harness.replay import ReplayResult
@@ -232,6 +233,28 @@ def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:
         if r.model:
             model = ", ".join(f"{k} = {v}" for k, v in sorted(r.model.items()))
             print(f"{r.name}, {r.condition} relaxed by {r.fails}: countermodel {model}")
+
+
+def show_gauge(rows: Sequence[GaugeRow], as_json: bool) -> None:
+    """``clipbounds gauge``."""
+    from harness.gauge import gauge_json
+
+    if as_json:
+        _json(gauge_json(rows))
+        return
+    shown = [
+        (
+            row.name,
+            row.at,
+            score_text(row.ratio) + (f" ± {row.error:.1g}" if row.error else ""),
+            "" if row.target is None else f"{row.target:g}, {'met' if row.met else 'missed'}",
+            row.exact,
+            f"{row.seconds:.1f} s",
+            row.problem,
+        )
+        for row in rows
+    ]
+    _table(("statement", "held", "ratio", "target", "exact check", "time", "best problem"), shown)
 
 
 def show_replay(result: ReplayResult, as_json: bool) -> None:
