@@ -21,8 +21,8 @@ import sympy as sp
 from fuzz.budget import Budget
 from fuzz.engine import Batch, run
 from fuzz.instance import instance_of
-from fuzz.realise import realise
 from fuzz.reading import out_of_reach
+from fuzz.realise import realise
 from fuzz.search import search
 from harness.confirm import Status, confirm
 from harness.evidence import ErrorLedger
