@@ -305,11 +305,13 @@ def clipped_part(paths: Floats, step_size: Floats, threshold: Floats, steps: npt
 
     NaN where steps are too short beside the position to be told apart.
     """
-    length = np.sqrt((np.diff(paths, axis=1) ** 2).sum(2))
-    full = (step_size * threshold)[:, None]
+    if paths.shape[2] == 1:
+        length, reach = np.abs(np.diff(paths[..., 0], axis=1)), np.fmax.reduce(np.abs(paths[..., 0]), 1)
+    else:
+        length, reach = np.sqrt((np.diff(paths, axis=1) ** 2).sum(2)), np.fmax.reduce(np.abs(paths), (1, 2))
+    full = step_size * threshold
     # A difference of positions carries their rounding.
-    slack = 1e-9 * full + 4 * np.finfo(np.float64).eps * np.abs(paths[:, :-1]).max(2)
+    slack = 1e-9 * full + 4 * np.finfo(np.float64).eps * reach
     with np.errstate(invalid="ignore"):
-        part = (length >= full - slack).sum(1) / steps
-    blind = (slack > full / 2).any(1)
-    return np.where(blind, np.nan, part)
+        part = np.count_nonzero(length >= (full - slack)[:, None], axis=1) / steps
+    return np.where(slack > full / 2, np.nan, part)
