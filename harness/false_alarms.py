@@ -178,12 +178,13 @@ def summary(campaigns: Sequence[Campaign]) -> str:
     """Refutations beside the stated bound, in a few lines."""
     refuted = sum(len(c.refuted) for c in campaigns)
     steps, looks = sum(c.steps for c in campaigns), sum(c.looks for c in campaigns)
-    bound = sum(c.alpha for c in campaigns)
+    alpha = campaigns[0].alpha if campaigns else ALPHA
+    together = sum(c.alpha for c in campaigns)
+    effort = f"{len(campaigns)} campaigns over true claims, {steps:.3g} steps, {looks} statistical confirmations"
+    stated = f"at most {alpha:g} for a campaign to refute any by bad luck"
     lines = [
-        f"{len(campaigns)} campaigns over true claims, {steps:.3g} steps, {looks} statistical confirmations: "
-        f"{refuted} refutations.",
-        f"Stated bound: at most {campaigns[0].alpha if campaigns else ALPHA:g} for a campaign to refute any by bad luck, "
-        f"hence at most {bound:.3g} for all of these together.",
+        f"{effort}: {refuted} refutations.",
+        f"Stated bound: {stated}, hence at most {together:.3g} for all of these together.",
     ]
     for c in campaigns:
         lines += [f"FALSE ALARM in campaign {c.seed}: {name} was called refuted" for name in c.refuted]

@@ -80,7 +80,7 @@ def test_budgets_add_up_and_leave_most_to_noise() -> None:
     assert all(t.expect == "true" for t in claims)
 
 
-# -- planted faults -----------------------------------------------------------------------------------------------------
+# -- planted faults -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_bound_that_is_evaluated_two_per_cent_low_is_seen(monkeypatch: pytest.
     assert campaign.score > 1
 
 
-# -- the record ---------------------------------------------------------------------------------------------------------
+# -- the record -----------------------------------------------------------------------------------------------------
 
 
 def campaign(seed: int = 0, **change: Any) -> Campaign:
