@@ -19,11 +19,11 @@ import sympy as sp
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import Objectives, Structure, describe, quantise
 from fuzz.reading import Floats, Letters, Reading
-from theorems.language.functions import OBJECTIVES, x
+from fuzz.shapes import evaluate
 from theorems.language.quantities import Scope
 
 _RUN_LETTERS = ("eta", "T", "F0")
-_REACH, _BISECTIONS = 60.0, 64
+_REACH, _BISECTIONS, _SECANTS = 40.0, 12, 7
 # Finer than other numbers of a search: the held F0 is met to about twelve digits.
 _START_BITS = 44
 
@@ -141,21 +141,33 @@ def _turned(name: str, expression: sp.Expr, letter: sp.Symbol) -> tuple[Callable
 
 def at_gap(objectives: Objectives, gap: Floats) -> Objectives:
     """The objectives with each start moved along its ray until F0 is ``gap`` [N]; NaN starts where no point has it."""
-    formula = OBJECTIVES[objectives.family]
-    value = numpy_function(formula.value, (x, *formula.parameters))
-    columns = [objectives.parameters[:, k] for k in range(len(formula.parameters))]
     low, high = np.full(len(gap), -_REACH), np.full(len(gap), _REACH)
 
     def level(scale: Floats) -> Floats:
-        with np.errstate(over="ignore"):
-            return np.asarray(value(objectives.start * np.exp(scale)[:, None], *columns).sum(1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            points = objectives.start * np.exp(scale)[:, None]
+            heights = evaluate(objectives.family, "value", objectives.parameters, points).sum(1)
+        return np.where(np.isnan(heights), np.inf, heights)
 
     met = (level(low) <= gap) & (gap <= level(high))
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         below = level(middle) <= gap
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    start = quantise(objectives.start * np.exp(low)[:, None], _START_BITS)
+    # The rest is nearly straight; the rule of false position, halving the side that stays twice (Illinois).
+    left, right, last = level(low) - gap, level(high) - gap, np.zeros(len(gap))
+    for _ in range(_SECANTS):
+        with np.errstate(all="ignore"):
+            part = np.clip(left / (left - right), 0.0, 1.0)
+        middle = low + (high - low) * np.where(np.isfinite(part), part, 0.5)
+        value = level(middle) - gap
+        below = value <= 0
+        side = np.where(below, -1.0, 1.0)
+        again = np.where(side == last, 0.5, 1.0)
+        left, right, last = np.where(below, value, left * again), np.where(below, right * again, value), side
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    nearer = np.where(np.abs(left) < np.abs(right), low, high)
+    start = quantise(objectives.start * np.exp(nearer)[:, None], _START_BITS)
     moved = describe(
         objectives.family,
         objectives.parameters,
