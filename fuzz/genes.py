@@ -106,7 +106,7 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
-        genes.append(Gene("slope", 1e-3, 1e2))
+        genes.append(Gene("slope", 1e-5, 1e2))
     if "start" in names:
         genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
     if "quartic" in names:
@@ -282,28 +282,39 @@ def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, sla
 # -- step size -------------------------------------------------------------------------------------------------------
 
 _STEP_SIZES = np.geomspace(1e-8, 4.0, 140)
+# Four refinements by a grid of 64 find the end of the interval to eight digits in as many calls.
+_REFINEMENTS, _FINE = 4, np.linspace(0.0, 1.0, 65)
 
 
 def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
     """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
 
-    A grid finds the admissible interval, bisection its upper end; without a condition the largest is 4/L.
+    A grid finds the admissible interval, finer grids its upper end; without a condition the largest is 4/L.
     """
     count = len(fraction)
     if not reading.mentions("eta"):
         return quantise(4.0 * fraction), np.full(count, 4.0)
     column = {name: np.asarray(value).reshape(-1, 1) for name, value in letters.items()}
-    good = np.broadcast_to(reading.conditions_hold({**column, "eta": _STEP_SIZES[None, :]}), (count, len(_STEP_SIZES)))
+
+    def holds(step_sizes: Floats) -> npt.NDArray[np.bool_]:
+        verdict = reading.conditions_hold({**column, "eta": step_sizes})
+        return np.broadcast_to(verdict, (count, step_sizes.shape[1]))
+
+    good = holds(_STEP_SIZES[None, :])
     some = good.any(1)
     least = np.argmax(good, 1)
     last = len(_STEP_SIZES) - 1 - np.argmax(good[:, ::-1], 1)
     low, high = np.log(_STEP_SIZES[last]), np.log(_STEP_SIZES[np.minimum(last + 1, len(_STEP_SIZES) - 1)])
-    for _ in range(45):
-        middle = (low + high) / 2
-        holds = reading.conditions_hold({**letters, "eta": np.exp(middle)})
-        low, high = np.where(holds, middle, low), np.where(holds, high, middle)
+    rows = np.arange(count)
+    for _ in range(_REFINEMENTS):
+        grid = low[:, None] + (high - low)[:, None] * _FINE
+        # The first that fails ends the interval; the low end is known to hold.
+        fails = ~holds(np.exp(grid))
+        fails[:, 0] = False
+        end = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
+        low, high = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
     # The true end is often a simple number: take it if it is admissible.
-    nearest = quantise(np.exp(low))
+    nearest = quantise(np.exp(high))
     cap = np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(low), up=False))
     wish = quantise(np.maximum(cap * fraction, _STEP_SIZES[least]))
     chosen = np.where(fraction >= 1.0, cap, np.minimum(wish, cap))

@@ -81,7 +81,7 @@ def rescore(
         return -np.inf, 0.0
     batch = Batch.of([instance_of(problem)], seed=seed, instance_ids=[instance_id])
     runs = 1 if problem.deterministic else replicas
-    score, error = measure(reading, letters, batch, runs, objectives.rounding)
+    score, error, _ = measure(reading, letters, batch, runs, objectives.rounding)
     return float(score[0]), float(error[0])
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuzz.genes import Structure
+from fuzz.holds import Holds
 from fuzz.laws import LawLandscape
 from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
@@ -98,6 +99,8 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
     if sigma in pins and structure.noise != "none":
         ratio = pins[sigma] / pins.get("c", 1.0)
         structure = replace(structure, deviation=(ratio, ratio))
+    if reading.quantity.scope is Scope.TRAJECTORY:
+        return Holds(reading, pins).fits(structure)
     if reading.quantity in (Drift, StuckGradientNorm, ClipSecondMoment) and not reading.mentions("eta"):
         structure = replace(structure, at_cap=False)
     return structure

@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 
 from fuzz.budget import Budget
+from fuzz.coverage import CoverageSummary
 from fuzz.minimise import minimise
 from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
@@ -46,6 +47,7 @@ class FuzzResult:
         says: how hard the search looked, and what its answer is worth.
         finding: the whole finding, if something was confirmed.
         warning: set where something is wrong with the harness itself (engines that disagree).
+        coverage: the regimes that were looked at, None if nothing was searched.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FuzzResult:
     says: str
     finding: Finding | None = None
     warning: str = ""
+    coverage: CoverageSummary | None = None
 
 
 def attack(
@@ -166,6 +169,7 @@ def _result(
         says=_says(theorem, verdict, score, found, warning),
         finding=finding,
         warning=warning,
+        coverage=found.coverage,
     )
 
 
@@ -253,10 +257,11 @@ def _says(theorem: Theorem, verdict: SearchVerdict, score: float | None, found: 
 
 
 def _effort(found: SearchResult) -> str:
-    return (
+    told = (
         f"It took {found.steps:,} steps over {found.evaluations:,} problems of {len(found.regimes)} structures "
         "(families, dimension, regime)."
     )
+    return told if found.coverage is None else f"{told} {found.coverage.says}"
 
 
 def _allowed(budget: Budget) -> float:

@@ -1,4 +1,4 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | replay | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | report``.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -178,6 +178,38 @@ def sharpness(targets: Targets = None, no_cache: NoCache = False, as_json: AsJso
 
 
 @app.command()
+def gauge(
+    targets: Targets = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="B", help="For the whole command; else each cell has its own.")
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.md", help="Also write the table there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How near the search comes to every true bound, without being told a witness.
+
+    Exit codes: 1 a target is missed or a bound is passed; 0 otherwise.
+    """
+    settings = _settings(budget or "60s", "auto", seed)
+    theorems = _select(targets) if targets else None
+    if out is not None and not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"no folder {out.parent}", param_hint="--out")
+    from harness import cli_output as output
+    from harness.gauge import gauge as measure
+    from harness.gauge import gauge_markdown
+    from harness.progress import for_terminal
+
+    with for_terminal(as_json) as progress:
+        rows = measure(progress, seed=seed, theorems=theorems, budget=settings.budget if budget else None)
+    if out is not None:
+        out.write_text(gauge_markdown(rows), encoding="utf-8")
+    output.show_gauge(rows, as_json)
+    failed = any(row.met is False or row.passed for row in rows)
+    raise typer.Exit(ExitCode.NOT_AS_EXPECTED if failed else ExitCode.AS_EXPECTED)
+
+
+@app.command()
 def replay(
     finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
     as_json: AsJson = False,
@@ -227,6 +259,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
         "theorems.language.errors": "StatementError",
         "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
+        "harness.gauge": "GaugeError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
         "harness.sharpness": "SharpnessError",

@@ -19,6 +19,7 @@ from harness.prove import CheckResult, ObligationResult
 from harness.prove import check as prove_all
 from harness.report.records import (
     CheckRecord,
+    CoverageRecord,
     FuzzRecord,
     ObligationRecord,
     ProofItemRecord,
@@ -222,6 +223,7 @@ def _theorem_record(outcome: Outcome) -> TheoremRecord:
             steps=fuzz.steps,
             seconds=round(fuzz.seconds, 3),
             says=fuzz.says,
+            coverage=None if fuzz.coverage is None else CoverageRecord.of(fuzz.coverage),
         ),
         findings=tuple(finding.folder for finding in outcome.findings),
     )

@@ -284,7 +284,9 @@ class Batch:
                         f"{parameter.domain.value}, not {value[where]}"
                     )
             for condition in family.requires:
-                holds = np.asarray(numpy_function(condition, family.parameters)(*values))
+                # Branches that are not taken may divide by zero.
+                with np.errstate(all="ignore"):
+                    holds = np.asarray(numpy_function(condition, family.parameters)(*values))
                 if not holds.all():
                     row, axis = tuple(np.argwhere(~holds)[0])
                     shown = ", ".join(

@@ -17,6 +17,7 @@ from harness.report.formula import FormulaSheet
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.meeting import NAMES, bounds_meet, meeting_picture, meeting_rows
 from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
+from harness.report.slack import slack_map
 from harness.report.standalone import standalone_script
 from harness.verdicts import Verdict
 from theorems.language.functions import NOISES
@@ -84,6 +85,7 @@ def theorem_page(record: TheoremRecord, *, meets: bool = False) -> str:
         steps=steps,
         others=[o for o in obligations if o.name not in taken],
         meets=meets and record.statement.name in NAMES,
+        slack=slack_map(record.fuzz.coverage, record.statement.name) if record.fuzz is not None else None,
         unit_text=words.unit_text,
     )
 
