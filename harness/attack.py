@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import sympy as sp
 
 from fuzz.budget import Budget
 from fuzz.minimise import minimise
+from fuzz.problem import Problem
 from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
+from fuzz.trajectory import Choices
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
 from harness.finding import CertificateRecord, EffortRecord, Finding, seal, versions
@@ -46,6 +48,7 @@ class FuzzResult:
         says: how hard the search looked, and what its answer is worth.
         finding: the whole finding, if something was confirmed.
         warning: set where something is wrong with the harness itself (engines that disagree).
+        candidates: the best problems of the search, from which a later one may start.
     """
 
     name: str
@@ -61,6 +64,7 @@ class FuzzResult:
     says: str
     finding: Finding | None = None
     warning: str = ""
+    candidates: tuple[Candidate, ...] = ()
 
 
 def attack(
@@ -71,6 +75,7 @@ def attack(
     device: str = "cpu",
     ledger: ErrorLedger,
     progress: Progress | None = None,
+    extra_starts: Sequence[tuple[Problem, Choices]] = (),
 ) -> FuzzResult:
     """Search for a problem where the claim fails (or, for a lower claim, is met), and confirm it.
 
@@ -81,8 +86,17 @@ def attack(
         device: ``"cpu"``.
         ledger: of the campaign.
         progress: told the state of the search.
+        extra_starts: problems of earlier searches, which compete with those of this one.
     """
-    found = search(theorem, budget.part(_SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress))
+    found = search(
+        theorem,
+        budget.part(_SEARCH),
+        seed,
+        device=device,
+        enough=_CLEAR,
+        progress=_relay(progress),
+        extra_starts=extra_starts,
+    )
     extra = 0
     warning = ""
     for candidate in found.candidates[:_TRIED]:
@@ -166,6 +180,7 @@ def _result(
         says=_says(theorem, verdict, score, found, warning),
         finding=finding,
         warning=warning,
+        candidates=found.candidates,
     )
 
 
