@@ -69,7 +69,7 @@ def promote(finding: str | Path, folder: str | Path) -> Promoted:
 
     Raises:
         FindingError: one line, if the finding is missing, malformed or tampered with, does not stand when it is judged
-            again, differs from a kept one of the same id, or if the folder cannot be written.
+            again, if another finding is kept under its name, or if the folder cannot be written.
     """
     found = load_finding(finding)
     again = _judged_again(found)
