@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
+from conftest import false_bias, stuck_problem
 
 from fuzz.budget import Budget
 from fuzz.problem import Family
@@ -16,7 +17,6 @@ from harness.attack import attack
 from harness.corpus import Corpus, Entry, usable
 from harness.evidence import ErrorLedger
 from harness.verdicts import SearchVerdict
-from tests.conftest import false_bias, stuck_problem
 from theorems.language import Rational, StuckGradientNorm, Upper, c, sigma
 
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numba  # noqa: F401  (the inner sessions forget what they import themselves)
 import pytest
 import torch  # noqa: F401
+from conftest import false_bias, make_finding, stuck_problem
 
 import harness.plugin.items
 import harness.plugin.nights
@@ -26,7 +27,6 @@ from harness.plugin.outcomes import Outcome, check_outcome, fuzz_outcome
 from harness.prove.check import CheckResult, ObligationResult
 from harness.regression import promote
 from harness.verdicts import SearchVerdict
-from tests.conftest import false_bias, make_finding, stuck_problem
 from theorems.language import Theorem
 
 pytest_plugins = ["pytester"]

@@ -57,7 +57,7 @@ def ends(done: Session) -> dict[str, str]:
 def test_ci_says_the_same_with_any_number_of_workers(repository: Path) -> None:
     """Verdicts and every number: scores, steps, evidence, seeds and error levels. What a user's own settings of
     Hypothesis are has no part in it either."""
-    options = ("--fuzz-budget", "60000steps", "--fuzz-parts", "2")
+    options = ("--fuzz-budget", "20000steps", "--fuzz-parts", "2")
     alone = session(repository, *options)
     two = session(repository, *options, "-n", "2", "--hypothesis-seed", "7")
     three = session(repository, *options, "-n", "3", "--dist", "loadfile", CI="true")
@@ -78,7 +78,7 @@ def test_ci_says_the_same_with_any_number_of_workers(repository: Path) -> None:
 @pytest.mark.slow
 def test_nightly_takes_fresh_seeds_and_remembers(repository: Path) -> None:
     """Two nights. The same claims stand and fall; seeds differ, and all workers of a night have the same one."""
-    options = ("--clipbounds-profile", "nightly", "--fuzz-budget", "3s")
+    options = ("--clipbounds-profile", "nightly", "--fuzz-budget", "1s")
     first = session(repository, *options)
     corpus = sorted((repository / ".clipbounds" / "corpus").glob("*.jsonl"))
     assert {file.stem for file in corpus} >= {"bias", "rate", "too_good"}
@@ -93,7 +93,7 @@ def test_nightly_takes_fresh_seeds_and_remembers(repository: Path) -> None:
     assert len(seeds(first)) == len(seeds(second)) == 1
     assert seeds(first) != seeds(second)
     # With a seed and steps a night can be repeated, on any number of workers: they all start from the same corpus.
-    options = ("--clipbounds-profile", "nightly", "--fuzz-budget", "30000steps", "--fuzz-seed", "5")
+    options = ("--clipbounds-profile", "nightly", "--fuzz-budget", "10000steps", "--fuzz-seed", "5")
     folders = [Path(shutil.copytree(repository, repository.parent / f"night{number}")) for number in (1, 2)]
     again = [session(folder, *options, *more) for folder, more in zip(folders, ((), ("-n", "2")), strict=True)]
     assert again[0].items == again[1].items

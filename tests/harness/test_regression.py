@@ -8,17 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness.cli import main
-from harness.finding import Finding, FindingError, load_finding
-from harness.regression import against, kept, promote, recheck
-from tests.conftest import (
+from conftest import (
     false_bias,
     make_finding,
     stuck_problem,
     trajectory_problem,
     trajectory_theorem,
 )
+
+from harness.cli import main
+from harness.finding import Finding, FindingError, load_finding
+from harness.regression import against, kept, promote, recheck
 from theorems.language import StuckGradientNorm, Upper, c, sigma
 
 ROOT = Path(__file__).resolve().parents[2]
