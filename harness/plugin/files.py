@@ -6,6 +6,7 @@ import fnmatch
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -129,3 +130,20 @@ def statements(file: Path, *, named: bool) -> list[Theorem]:
                     "has one of that name"
                 )
     return sorted(found, key=lambda t: t.defined[1])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m harness.plugin.files PATH...`` prints the theorem files below some paths, one a line."""
+    paths = [Path(os.path.abspath(text)) for text in arguments]
+    absent = [path for path in paths if not path.exists()]
+    if absent:
+        print(f"clipbounds: {absent[0]}: no such file or folder", file=sys.stderr)
+        return 2
+    closed = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}")
+    for file in TheoremFiles(paths, ("test_*.py", "*_test.py"), closed).ranks:
+        print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
