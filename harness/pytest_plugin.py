@@ -1,7 +1,8 @@
 """The pytest plugin: files that state theorems become test items, ``check::NAME`` and ``fuzz::NAME``.
 
 It acts only where ``--theorems`` or the ini key ``clipbounds_theorems`` names files or folders. Elsewhere it adds its
-options and markers, and imports nothing of weight. docs/ci.md says how to use it.
+options and markers, and imports nothing of weight. docs/ci.md says how to use it. This file must not import the package
+that it is in before theorems are asked for; ``clipbounds_pytest.py`` says why.
 """
 
 from __future__ import annotations
@@ -69,8 +70,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not paths:
         return
     _limit_threads()
-    from harness.plugin.files import TheoremFiles
-    from harness.plugin.items import STATE, State
+    try:
+        from harness.plugin.files import TheoremFiles
+        from harness.plugin.items import STATE, State
+    except ImportError as error:
+        # A package of this repository that has one of our names.
+        found = getattr(sys.modules.get("harness"), "__file__", None)
+        raise pytest.UsageError(f"clipbounds: its package 'harness' is hidden by {found}: {error}") from None
 
     files = TheoremFiles(paths, config.getini("python_files"), config.getini("norecursedirs"))
     config.stash[STATE] = State(_options(config, paths), files)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numba  # noqa: F401  (the inner sessions forget what they import themselves)
 import pytest
 import torch  # noqa: F401
-from conftest import false_bias, make_finding, stuck_problem
+from conftest import false_bias, make_finding, plugin, stuck_problem
 
 import harness.plugin.items
 import harness.plugin.nights
@@ -41,7 +41,7 @@ CLAIM = """
 """
 CACHE = os.environ.get("CLIPBOUNDS_CACHE") or str(Path.home() / ".cache" / "clipbounds")
 # Playwright's plugin does not bear a session inside a session.
-PLUGINS = ("-p", "harness.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
+PLUGINS = ("-p", plugin(), "-p", "no:cacheprovider", "-p", "no:playwright")
 BY_SEARCH, BY_ALGEBRA = 'expect="refuted", falls_by="search"', 'expect="refuted", falls_by="algebra"'
 
 
@@ -114,7 +114,7 @@ def test_without_theorems_nothing_happens(tmp_path: Path) -> None:
     )
     # Of plugins that are installed here some are heavy; a session without them shows what ours brings.
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "harness.pytest_plugin"],
+        [sys.executable, "-m", "pytest", "-q", "-p", plugin()],
         capture_output=True,
         text=True,
         check=False,
@@ -125,8 +125,34 @@ def test_without_theorems_nothing_happens(tmp_path: Path) -> None:
     assert "clipbounds" not in done.stdout
 
 
+def test_packages_of_the_same_names_are_not_hidden(tmp_path: Path) -> None:
+    """Neither where the repository is on the path from the start nor where pytest puts it there."""
+    for name in ("harness", "fuzz", "theorems"):
+        (tmp_path / "tests" / name).mkdir(parents=True)
+        (tmp_path / "tests" / name / "__init__.py").write_text("MINE = True\n")
+    (tmp_path / "tests" / "test_it.py").write_text(
+        "import fuzz, harness, theorems\ndef test_mine():\n    assert fuzz.MINE and harness.MINE and theorems.MINE\n"
+    )
+    for path in ("", str(tmp_path / "tests")):
+        start = (
+            f"import sys; sys.path[:0] = [{path!r}] if {path!r} else []; sys.path.append({str(ROOT)!r}); import pytest"
+        )
+        code = (
+            f"{start}; sys.argv = ['pytest', '-q', '-p', {plugin()!r}, *sys.argv[1:]]; raise SystemExit(pytest.main())"
+        )
+        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": ""}
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        [*run, "--theorems", "tests"], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "its package 'harness' is hidden by" in done.stderr
+
+
 def test_the_plugin_costs_a_start_up_of_less_than_50_ms() -> None:
-    code = "import time, pytest; t = time.perf_counter(); import harness.pytest_plugin; print(time.perf_counter() - t)"
+    code = "import time, pytest; t = time.perf_counter(); import clipbounds_pytest; print(time.perf_counter() - t)"
     times = [float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)) for _ in range(3)]
     assert min(times) < 0.05
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from conftest import plugin
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = ("-p", "harness.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
+PLUGINS = ("-p", plugin(), "-p", "no:cacheprovider", "-p", "no:playwright")
 PATHS = ("--theorems", "claims", "--theorems", "wrong", "claims", "wrong", "test_plain.py")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import false_bias, make_finding, stuck_problem
+from conftest import false_bias, make_finding, plugin, stuck_problem
 
 from harness.finding import Finding
 from harness.plugin.summary import SummaryError, cases, comment, issue, main, new_findings
@@ -166,7 +166,6 @@ def test_an_issue_of_many_findings_is_cut() -> None:
 
 def script(name: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A script of ``ci`` with this interpreter, from a user's folder."""
-    plugins = "-p no:playwright" if registered() else "-p harness.pytest_plugin -p no:playwright"
     return subprocess.run(
         ["bash", str(ROOT / "ci" / name), *arguments],
         capture_output=True,
@@ -177,18 +176,11 @@ def script(name: str, *arguments: str, cwd: Path, **environment: str) -> subproc
             **os.environ,
             "CLIPBOUNDS_PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
-            "PYTEST_ADDOPTS": plugins,
+            "PYTEST_ADDOPTS": f"-p {plugin()} -p no:playwright",
             "WORKERS": "2",
             **environment,
         },
     )
-
-
-def registered() -> bool:
-    """Whether the entry point is installed; an environment that is older than it is told by name."""
-    from importlib.metadata import entry_points
-
-    return any(point.name == "clipbounds" for point in entry_points(group="pytest11"))
 
 
 @pytest.fixture
