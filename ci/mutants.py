@@ -24,7 +24,15 @@ KNOWN = ROOT / "ci" / "results" / "mutants.txt"
 CORE = {
     "harness/evidence.py": ("tests/harness/test_evidence.py",),
     "harness/judge.py": ("tests/harness/test_judge.py",),
-    "harness/exact/comparison.py": ("tests/harness/test_exact.py",),
+    "harness/exact/comparison.py": (
+        "tests/harness/test_exact.py::test_equal_numbers_and_their_neighbours",
+        "tests/harness/test_exact.py::test_what_cannot_be_decided_is_not_guessed",
+        "tests/harness/test_exact.py::test_conditions",
+        "tests/harness/test_exact.py::test_resolve_decides_every_case",
+        "tests/harness/test_exact.py::test_resolve_takes_the_right_one_of_two",
+        "tests/harness/test_exact.py::test_numbers_that_agree_to_all_bits_are_not_called_identical",
+        "tests/harness/test_exact.py::test_enclosures_are_rounded_outwards",
+    ),
     "harness/plugin/options.py": ("tests/harness/test_plugin.py",),
     "fuzz/engine/reference.py": ("tests/fuzz/test_engine_closed_forms.py", "tests/fuzz/test_engine_algorithms.py"),
 }
