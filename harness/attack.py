@@ -48,7 +48,7 @@ class FuzzResult:
         says: how hard the search looked, and what its answer is worth.
         finding: the whole finding, if something was confirmed.
         warning: set where something is wrong with the harness itself (engines that disagree).
-        candidates: the best problems of the search, from which a later one may start.
+        search: the search itself, with all candidates and structures.
     """
 
     name: str
@@ -64,7 +64,7 @@ class FuzzResult:
     says: str
     finding: Finding | None = None
     warning: str = ""
-    candidates: tuple[Candidate, ...] = ()
+    search: SearchResult | None = None
 
 
 def attack(
@@ -180,7 +180,7 @@ def _result(
         says=_says(theorem, verdict, score, found, warning),
         finding=finding,
         warning=warning,
-        candidates=found.candidates,
+        search=found,
     )
 
 

@@ -150,7 +150,8 @@ def run_fuzz(
         ledger=ErrorLedger(alpha=level),
         extra_starts=starts(options, theorem),
     )
-    note(options, theorem, part, result.candidates)
+    if result.search is not None:
+        note(options, theorem, part, result.search.candidates)
     check = _prove(theorem, pool, level) if result.verdict is SearchVerdict.REFUTED and theorem.proof else None
     return fuzz_outcome(theorem, result, check, seed, level)
 
