@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ import sympy as sp
 from fuzz.budget import Budget
 from fuzz.coverage import CoverageSummary
 from fuzz.minimise import minimise
+from fuzz.problem import Problem
 from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
+from fuzz.trajectory import Choices
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
 from harness.finding import CertificateRecord, EffortRecord, Finding, seal, versions
@@ -48,6 +50,7 @@ class FuzzResult:
         finding: the whole finding, if something was confirmed.
         warning: set where something is wrong with the harness itself (engines that disagree).
         coverage: the regimes that were looked at, None if nothing was searched.
+        search: the search itself, with all candidates and structures.
     """
 
     name: str
@@ -64,6 +67,7 @@ class FuzzResult:
     finding: Finding | None = None
     warning: str = ""
     coverage: CoverageSummary | None = None
+    search: SearchResult | None = None
 
 
 def attack(
@@ -74,6 +78,7 @@ def attack(
     device: str = "cpu",
     ledger: ErrorLedger,
     progress: Progress | None = None,
+    extra_starts: Sequence[tuple[Problem, Choices]] = (),
 ) -> FuzzResult:
     """Search for a problem where the claim fails (or, for a lower claim, is met), and confirm it.
 
@@ -84,8 +89,17 @@ def attack(
         device: ``"cpu"``.
         ledger: of the campaign.
         progress: told the state of the search.
+        extra_starts: problems of earlier searches, which compete with those of this one.
     """
-    found = search(theorem, budget.part(_SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress))
+    found = search(
+        theorem,
+        budget.part(_SEARCH),
+        seed,
+        device=device,
+        enough=_CLEAR,
+        progress=_relay(progress),
+        extra_starts=extra_starts,
+    )
     extra = 0
     warning = ""
     for candidate in found.candidates[:_TRIED]:
@@ -170,6 +184,7 @@ def _result(
         finding=finding,
         warning=warning,
         coverage=found.coverage,
+        search=found,
     )
 
 

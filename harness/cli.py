@@ -1,4 +1,4 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -222,6 +222,21 @@ def replay(
     result = replay_finding(load_finding(finding))
     output.show_replay(result, as_json)
     raise typer.Exit(ExitCode.AS_EXPECTED if result.reproduced else ExitCode.NOT_AS_EXPECTED)
+
+
+@app.command()
+def promote(
+    finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of regressions.")] = Path(
+        "tests/regressions"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Keep a finding for ever, as an example that every test run judges again. Exit codes: 0 kept, 2 bad file."""
+    from harness import cli_output as output
+    from harness.regression import promote as keep
+
+    output.show_promoted(keep(finding, to), as_json)
 
 
 @app.command()

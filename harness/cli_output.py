@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.gauge import GaugeRow
     from harness.judge import Judgement
     from harness.prove import CheckResult
+    from harness.regression import Promoted
     from harness.replay import ReplayResult
     from harness.report.records import RunRecord
     from harness.run import Outcome, RunResult
@@ -270,6 +271,16 @@ def show_replay(result: ReplayResult, as_json: bool) -> None:
         return
     for line in result.lines():
         print(line)
+
+
+def show_promoted(promoted: Promoted, as_json: bool) -> None:
+    """``clipbounds promote``."""
+    if as_json:
+        _json({"file": str(promoted.file), "loader": str(promoted.loader), "new": promoted.new})
+        return
+    print(
+        f"{promoted.file}: {'kept' if promoted.new else 'was kept already'}; {promoted.loader} judges it on every run"
+    )
 
 
 def show_rebuilt(run: RunRecord, folder: Path, as_json: bool) -> None:

@@ -645,8 +645,35 @@ def test_resolve_decides_every_case() -> None:
     number = resolve(formula, VALUES)
     assert not number.has(sp.Max, sp.Min, sp.Piecewise, sp.Abs)
     assert float(number) == pytest.approx(2 * float(sp.log(3)) + float(sp.log(sp.sqrt(2))))
-    with pytest.raises(NotExact):
+    with pytest.raises(NotExact, match="undecided: which of"):
         resolve(sp.Max(sp.log(2) + F0, sp.log(6)) + sp.exp(c), VALUES)
+    with pytest.raises(NotExact, match="no case is known to hold"):
+        resolve(sp.Piecewise((sp.log(m), c < m)), VALUES)
+    with pytest.raises(NotExact, match="undecided: Eq"):
+        resolve(sp.Piecewise((m, sp.Eq(sp.log(2) + F0, sp.log(6), evaluate=False)), (c, True)) + F0, VALUES)
+
+
+def test_resolve_takes_the_right_one_of_two() -> None:
+    """Of numbers that are no surds, in either order, and of either sign."""
+    low, high = sp.log(eta), sp.log(c)
+    for one, other in ((low, high), (high, low), (low, F0), (F0, low), (high, F0), (F0, high)):
+        numbers = [float(side.xreplace(VALUES)) for side in (one, other)]
+        assert float(resolve(sp.Min(one, other), VALUES)) == pytest.approx(min(numbers))
+        assert float(resolve(sp.Max(one, other), VALUES)) == pytest.approx(max(numbers))
+    assert float(resolve(sp.Abs(low), VALUES)) == pytest.approx(float(sp.log(3)))
+    assert float(resolve(sp.Abs(high), VALUES)) == pytest.approx(float(sp.log(R(3, 2))))
+
+
+def test_numbers_that_agree_to_all_bits_are_not_called_identical() -> None:
+    """Two expressions that no precision tells apart: equal only if they are one expression."""
+    tower = sp.log(2, evaluate=False) + F0
+    assert compare(tower, tower, VALUES) == 0
+    assert compare(tower, sp.log(6), VALUES) is None
+    larger = sp.Max(tower, 0)
+    assert compare(larger, larger, VALUES) == 0
+    assert compare(larger, sp.log(6), VALUES) is None
+    assert compare(sp.exp(F0 * m), sp.exp(m * F0), VALUES) == 0
+    assert compare(sp.exp(F0), sp.exp(sp.log(3)), VALUES) == 0
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
