@@ -46,6 +46,7 @@ class FuzzResult:
         says: how hard the search looked, and what its answer is worth.
         finding: the whole finding, if something was confirmed.
         warning: set where something is wrong with the harness itself (engines that disagree).
+        search: the search itself, with all candidates and structures.
     """
 
     name: str
@@ -61,6 +62,7 @@ class FuzzResult:
     says: str
     finding: Finding | None = None
     warning: str = ""
+    search: SearchResult | None = None
 
 
 def attack(
@@ -166,6 +168,7 @@ def _result(
         says=_says(theorem, verdict, score, found, warning),
         finding=finding,
         warning=warning,
+        search=found,
     )
 
 
