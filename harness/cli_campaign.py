@@ -50,7 +50,9 @@ def start(
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     workers: WorkersNumber = None,
     cluster: Cluster = None,
-    shard_steps: Annotated[int, typer.Option("--shard-steps", metavar="N", help="Engine steps of one shard.")] = 20_000_000,
+    shard_steps: Annotated[
+        int, typer.Option("--shard-steps", metavar="N", help="Engine steps of one shard.")
+    ] = 20_000_000,
     alpha: Annotated[float, typer.Option("--alpha", help="Error level of the whole campaign.")] = 1e-6,
     patience: Patience = 3600.0,
     no_cache: NoCache = False,

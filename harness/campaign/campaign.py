@@ -300,7 +300,9 @@ def _reread(records: CampaignRecords) -> Plan:
     entries = []
     for r in rows:
         if r["name"] not in known:
-            raise CampaignError(f"{r['target']}: theorem {r['name']!r}: is no longer there, so the campaign cannot go on")
+            raise CampaignError(
+                f"{r['target']}: theorem {r['name']!r}: is no longer there, so the campaign cannot go on"
+            )
         entry = Entry.of(known[r["name"]], r["target"])
         if entry.sha256 != r["statement_sha256"]:
             raise CampaignError(

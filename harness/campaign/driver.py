@@ -41,9 +41,7 @@ class _Lane:
 
     @property
     def open(self) -> bool:
-        return (
-            self.weight > 0 and self.standing.decided is None and (self.planned is None or self.sent < self.planned)
-        )
+        return self.weight > 0 and self.standing.decided is None and (self.planned is None or self.sent < self.planned)
 
 
 class Driver:
@@ -105,10 +103,12 @@ class Driver:
         while True:
             self._hand_out()
             if not self._pool.busy and (self._stopping or not self._left()):
+                self._commit(hold=self._stopping)
                 return "stopped" if self._left() else "finished"
             for event in self._pool.wait(0.2):
                 self._take(event)
-            self._commit()
+            # While nothing has succeeded, shards that were given up wait: perhaps it is not their fault.
+            self._commit(hold=not self._done)
             self._look_up()
 
     # -- handing out -------------------------------------------------------------------------------------------------
@@ -182,8 +182,8 @@ class Driver:
             raise CampaignError(f"shard {shard.key} gave two different results: something here is not deterministic")
         lane.waiting[shard.number] = Ended(shard, event.result)
 
-    def _commit(self) -> None:
-        """Everything that is next in its statement, in one transaction."""
+    def _commit(self, hold: bool) -> None:
+        """Everything that is next in its statement, in one transaction; ``hold`` back what was given up."""
         ready: list[Ended] = []
         for lane in self._lanes:
             if lane.standing.decided is not None:
@@ -191,6 +191,8 @@ class Driver:
             number = lane.standing.next
             while number in lane.waiting:
                 ended = lane.waiting[number]
+                if hold and ended.result is None:
+                    break
                 ready.append(ended)
                 number += 1
                 if ended.result is not None and ended.result.finding is not None:

@@ -37,8 +37,8 @@ def check_of(text: str) -> CheckResult:
     """The check that :func:`proof_of` wrote, without the run of a witness."""
     content = json.loads(text)
     obligations = tuple(ObligationResult(**entry) for entry in content.pop("obligations"))
-    lists = {name: tuple(content.pop(name)) for name in ("rules", "cited")}
-    return CheckResult(obligations=obligations, **lists, **content)
+    rules, cited = tuple(content.pop("rules")), tuple(content.pop("cited"))
+    return CheckResult(obligations=obligations, rules=rules, cited=cited, **content)
 
 
 def weight_of(check: CheckResult) -> int:
@@ -69,12 +69,13 @@ def outcome_of(records: CampaignRecords, plan: Plan) -> RunResult:
         fuzz = None if row["weight"] == DECIDED else _fuzz(entry.theorem, row, found_by_search.get(position), plan)
         mine = tuple(findings.get(position, ()))
         outcomes.append(Outcome(entry.theorem, check, fuzz, judge(entry.theorem, check, fuzz), mine))
+    check_seconds = sum(check.seconds for check in checks)
     settings = Settings(campaign["budget"], Budget.parse(campaign["budget"]), plan.device, plan.seed)  # type: ignore[arg-type]
     return RunResult(
         settings=settings,
         outcomes=tuple(outcomes),
-        seconds=campaign["active_seconds"],
-        check_seconds=sum(check.seconds for check in checks),
+        seconds=campaign["active_seconds"] + check_seconds,
+        check_seconds=check_seconds,
         alpha=plan.alpha,
     )
 

@@ -28,7 +28,9 @@ def show_result(result: Result, store: Path, as_json: bool) -> None:
         return
     show_run(result.outcome, result.report, False)
     if result.quarantined:
-        print(f"{result.quarantined} shards failed again and again and were left out: see `clipbounds campaign status`.")
+        print(
+            f"{result.quarantined} shards failed again and again and were left out: see `clipbounds campaign status`."
+        )
 
 
 def show_status(seen: dict[str, Any], as_json: bool) -> None:

@@ -15,7 +15,7 @@ from theorems.language import Theorem
 from theorems.language.quantities import Scope
 
 OPEN, PROVED, DECIDED = 10, 1, 0
-"""Weights of the search: where algebra leaves a claim open, where it is proved (a check of ourselves), where decided."""
+"""Weights of the search: algebra leaves the claim open; it is proved, and searched as a check of ourselves; decided."""
 
 _ONE_STEP = 20
 """An atom of a one-step law costs about as much time as this many steps of compiled trajectories."""

@@ -113,7 +113,9 @@ class CampaignRecords:
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
-    def begin_session(self, *, host: str, process: int, workers: int, cluster: str | None, about: dict[str, Any]) -> None:
+    def begin_session(
+        self, *, host: str, process: int, workers: int, cluster: str | None, about: dict[str, Any]
+    ) -> None:
         """Note who works from now on; takes back a request to stop."""
         with self.store.transaction() as db:
             row = db.execute(
@@ -259,7 +261,7 @@ class CampaignRecords:
     def _add_shard(self, shard: Shard, state: str, rest: tuple[Any, ...]) -> None:
         self.store.connection.execute(
             "INSERT INTO shards (campaign, theorem, number, key, state, seed, first_look, looks, verdict, score, "
-            "score_lower, log10_e, steps, seconds, digest, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"score_lower, log10_e, steps, seconds, digest, session) VALUES ({', '.join('?' * 16)})",
             (
                 self.campaign,
                 shard.position,

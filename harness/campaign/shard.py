@@ -121,6 +121,25 @@ def shard_seed(campaign_seed: int, statement_sha256: str, number: int) -> int:
     return int(_sha256([campaign_seed, statement_sha256, number])[:16], 16) >> 1
 
 
+class Work:
+    """What a worker does with a shard; sent to it once. Tests put others in its place."""
+
+    def prepare(self, threads: int) -> None:
+        """Load the engine and everything that a shard needs, and hold every library to so many threads."""
+        import numba
+        import torch
+
+        import harness.attack  # noqa: F401
+
+        # Beside the environment: a library that was loaded before does not read that again.
+        vars(numba.config)["NUMBA_NUM_THREADS"] = threads
+        torch.set_num_threads(threads)
+
+    def run(self, shard: Shard, theorem: Theorem) -> ShardResult:
+        """Do one shard."""
+        return run_shard(shard, theorem)
+
+
 def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
     """Do the work. Deterministic: budget in steps, seed and looks are the shard's own.
 

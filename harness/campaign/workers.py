@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from harness.campaign.pool import Done, Failed, Pool, PoolError, one_line
-from harness.campaign.shard import Shard, run_shard
+from harness.campaign.shard import Shard, Work
 from theorems.language import Theorem
 
 _STARTS = 3
@@ -42,15 +42,22 @@ class LocalPool(Pool):
         workers: how many.
         patience: seconds that one shard may take; it is then killed, and counts as failed.
         threads: of each worker; by default the cores shared out.
+        work: what they do.
     """
 
     def __init__(
-        self, theorems: Sequence[Theorem], workers: int, *, patience: float = 3600.0, threads: int | None = None
+        self,
+        theorems: Sequence[Theorem],
+        workers: int,
+        *,
+        patience: float = 3600.0,
+        threads: int | None = None,
+        work: Work | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"there must be at least one worker, not {workers}")
         self._theorems = tuple(theorems)
-        self._patience = patience
+        self._patience, self._work = patience, work or Work()
         self._threads = threads or max(1, len(os.sched_getaffinity(0)) // workers)
         self._context = multiprocessing.get_context("spawn")
         self._stillborn = 0
@@ -129,7 +136,9 @@ class LocalPool(Pool):
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._theorems, self._threads), daemon=True)
+        process = self._context.Process(
+            target=_live, daemon=True, args=(theirs, self._work, self._theorems, self._threads)
+        )
         # Read by the libraries when they are first loaded, so it must be set before the process begins.
         with _environment({name: str(self._threads) for name in _THREADS}):
             try:
@@ -166,35 +175,23 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _work(pipe: Connection, theorems: tuple[Theorem, ...], threads: int) -> None:
+def _live(pipe: Connection, work: Work, theorems: tuple[Theorem, ...], threads: int) -> None:
     """The life of a worker."""
     # A key pressed on the terminal is for the driver, which ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        preload(threads)
+        work.prepare(threads)
         pipe.send(("ready", None))
         while True:
             shard: Shard = pipe.recv()
-            pipe.send(("done", run_shard(shard, theorems[shard.position])))
+            pipe.send(("done", work.run(shard, theorems[shard.position])))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except BaseException as error:
         with contextlib.suppress(OSError):
             pipe.send(("failed", one_line(error)))
         sys.exit(1)
-
-
-def preload(threads: int) -> None:
-    """Load the engine and everything that a shard needs, and hold every library to so many threads."""
-    import numba
-    import torch
-
-    import harness.attack  # noqa: F401
-
-    # Set here too: a library that was loaded before the environment was set does not read it again.
-    numba.config.NUMBA_NUM_THREADS = threads
-    torch.set_num_threads(threads)
 
 
 def _die_with_parent() -> None:
