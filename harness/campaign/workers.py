@@ -117,12 +117,12 @@ class LocalPool(Pool):
             reason = f"it took longer than {self._patience:g} s and was ended"
         if reason is None:
             return
+        self._stillborn += not worker.ready
+        replacement = self._start()
+        self._workers[index] = replacement
         _end(worker)
-        if not worker.ready:
-            self._stillborn += 1
-            if self._stillborn >= _STARTS:
-                raise PoolError(f"workers do not start: {reason}")
-        self._workers[index] = self._start()
+        if self._stillborn >= _STARTS:
+            raise PoolError(f"workers do not start: {reason}")
         if worker.shard is not None:
             yield Failed(worker.shard, reason)
 
