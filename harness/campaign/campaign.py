@@ -252,8 +252,7 @@ def _proved(records: CampaignRecords, plan: Plan, budget: Budget, progress: Prog
     from harness.campaign.outcome import proof_of, weight_of
     from harness.run import check_all
 
-    attempt = records.begin_proofs()
-    ledger = AllottedLedger(plan.alpha, proof_looks(attempt, len(plan.entries)))
+    ledger = AllottedLedger(plan.alpha, proof_looks(len(plan.entries)))
     theorems = [entry.theorem for entry in plan.entries]
     checks = check_all(theorems, progress, ledger, cache=cache)
     proved = share_out(plan, [weight_of(check) for check in checks], budget)

@@ -5,19 +5,22 @@ is wrong, by bad luck of its fresh random numbers, is at most alpha: however man
 whatever order and how often shards run, wherever it is killed, and however often it is stopped and resumed.
 
 **Looks.** The natural numbers are cut into blocks of :data:`SHARD_LOOKS`. Shard ``number`` of the statement at
-``position``, of N statements, owns block ``2 (number N + position)``. Proofs, which run witnesses, own the odd blocks:
-statement i of attempt a owns block ``2 (a N + i) + 1``, and an attempt is committed before it begins. So no two own
-a number in common, and nobody asks anybody for one: a block is a function of what is being done, and not of when.
+``position``, of N statements, owns block ``2 (number N + position)``; the proofs of N statements, which run witnesses,
+own the first N odd blocks. So no two own a number in common, and nobody asks anybody for one: a number is a function of
+what is being done, and not of when.
 
 **Proof.** Let ``X_k`` be the problem that would be judged at look k if its owner came that far. The owner is a shard,
-that is, a deterministic function of its statement, seed and steps (or a step of one attempt at proofs): ``X_k`` depends
-on the numbers of its search and of its earlier looks, and the fresh numbers of look k are independent of those, for the
-stream is keyed by purpose and look. Given ``X_k``, if its claim is true there, the e-process of look k reaches
-``k (k + 1)/alpha`` with probability at most ``alpha/(k (k + 1))`` (Ville). Let ``B`` be the event that this happens at
-*any* k, made or not. By the union bound ``P(B) <= sum over k of alpha/(k (k + 1)) = alpha``. Kills, retries, resumes,
-scheduling, skipped shards and the budget decide only *which* looks are made and committed; even if they chose with
-knowledge of all outcomes, a wrong commit lies in ``B``. A shard that is run again draws the same numbers for the same
-problems, so it is the same look and not another one.
+that is, a deterministic function of its statement, seed and steps (or the proofs, a function of the statements and of
+what the solvers answer): ``X_k`` depends on the numbers of its search and of its earlier looks, and the fresh numbers
+of look k are independent of those, for the stream is keyed by seed, purpose and look. Given ``X_k``, if its claim is
+true there, the e-process of look k reaches ``k (k + 1)/alpha`` with probability at most ``alpha/(k (k + 1))``
+(Ville). Let ``B`` be the event that this happens at *any* k, made or not. By the union bound ``P(B) <= sum over k of
+alpha/(k (k + 1)) = alpha``. Kills, retries, resumes, scheduling, skipped shards and the budget decide only *which*
+looks are made and committed; even if they chose with knowledge of all outcomes, a wrong commit lies in ``B``. A shard
+that is run again draws the same numbers for the same problems, so it is the same look and not another one; the driver
+refuses a second answer that differs. (Proofs that are cut short are begun again. Should a solver then answer
+otherwise, so that another problem is judged at look k, the first one was never committed: that costs nothing so long
+as whoever killed the proofs did not know its outcome.)
 
 What would break it is a number that two looks share with different problems, or a threshold below ``k (k + 1)/alpha``:
 an owner that asks for more than its block is refused here, and the store refuses two shards with the same first look.
@@ -31,7 +34,7 @@ from collections.abc import Sequence
 from harness.evidence import ErrorLedger, Look
 
 SHARD_LOOKS = 8
-"""Look numbers of a shard, and of a statement in an attempt at proofs."""
+"""Look numbers of a shard, and of a statement's proof."""
 
 
 class LooksError(RuntimeError):
@@ -54,16 +57,15 @@ def shard_looks(position: int, number: int, statements: int) -> range:
     return _block(2 * (number * statements + position))
 
 
-def proof_looks(attempt: int, statements: int) -> list[int]:
-    """The look numbers of one attempt at all proofs, in order.
+def proof_looks(statements: int) -> list[int]:
+    """The look numbers of all proofs, in order.
 
     Args:
-        attempt: from 0; committed to the store before the attempt begins.
         statements: of the campaign.
     """
-    if attempt < 0 or statements < 1:
-        raise ValueError(f"no attempt {attempt} at the proofs of {statements} statements")
-    return [number for i in range(statements) for number in _block(2 * (attempt * statements + i) + 1)]
+    if statements < 1:
+        raise ValueError(f"there are no proofs of {statements} statements")
+    return [number for i in range(statements) for number in _block(2 * i + 1)]
 
 
 class AllottedLedger(ErrorLedger):

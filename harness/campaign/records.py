@@ -154,12 +154,6 @@ class CampaignRecords:
 
     # -- proofs ------------------------------------------------------------------------------------------------------
 
-    def begin_proofs(self) -> int:
-        """A new attempt at the proofs; its number, from 0. Committed before it begins, for it has looks of its own."""
-        with self.store.transaction() as db:
-            db.execute("UPDATE campaigns SET proof_attempts = proof_attempts + 1 WHERE id = ?", (self.campaign,))
-        return int(self.row()["proof_attempts"]) - 1
-
     def save_proofs(self, proofs: Sequence[Proof], plan: Plan) -> None:
         """What proofs said, and the shares that follow, in one transaction."""
         with self.store.transaction() as db:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.campaign.shard import timeless
 from harness.store import Store
+
+# What clocks and sessions say differs from run to run; all else must not.
+_ESSENCE = {
+    "theorems": "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning",
+    "shards": (
+        "theorem, number, key, state, seed, first_look, looks, verdict, score, score_lower, log10_e, steps, digest"
+    ),
+    "candidates": "theorem, number, rank, score, error, regime, problem",
+    "regimes": "theorem, regime, shards, score",
+}
 
 
 def status_of(store: Store, campaign: int) -> dict[str, Any]:
@@ -96,3 +107,19 @@ def audit(store: Store, campaign: int) -> list[str]:
     if overlaps:
         wrong.append(f"{overlaps} shards share look numbers")
     return wrong
+
+
+def essence(store: Store, campaign: int) -> dict[str, list[dict[str, Any]]]:
+    """All that a campaign with a budget in steps must hold in the end, whatever happened to it on its way."""
+    found = {
+        table: store.rows(f"SELECT {columns} FROM {table} WHERE campaign = ? ORDER BY {columns}", campaign)
+        for table, columns in _ESSENCE.items()
+    }
+    found["findings"] = [
+        {**row, "finding": timeless(row["finding"])}
+        for row in store.rows(
+            "SELECT theorem, number, id, verdict, finding FROM findings WHERE campaign = ? ORDER BY theorem, number",
+            campaign,
+        )
+    ]
+    return found

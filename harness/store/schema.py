@@ -23,7 +23,6 @@ CREATE TABLE campaigns (
   report TEXT,
   state TEXT NOT NULL CHECK (state IN ('running', 'stopped', 'finished')),
   stop_requested INTEGER NOT NULL DEFAULT 0,
-  proof_attempts INTEGER NOT NULL DEFAULT 0,
   active_seconds REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE sessions (
@@ -160,7 +159,6 @@ MEANINGS = {
         "report": "folder of the report, if one was asked for",
         "state": "`running` (also after a kill: nobody was left to change it), `stopped` or `finished`",
         "stop_requested": "1 when `campaign stop` was called; the driver looks at it",
-        "proof_attempts": "how often proofs were begun; every attempt has looks of its own",
         "active_seconds": "monotonic seconds of all sessions, which a budget in seconds spends",
     },
     "sessions": {

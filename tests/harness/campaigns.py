@@ -1,4 +1,4 @@
-"""Campaigns without an engine: statements whose shards are found by arithmetic on their seeds, and workers that fail."""
+"""Campaigns without an engine: shards whose results are arithmetic on their seeds, and workers that fail."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness.campaign.plan import OPEN, Entry, Plan, share_out
 from harness.campaign.pool import Done, Failed, Pool
 from harness.campaign.records import CampaignRecords, Proof
 from harness.campaign.shard import Shard, ShardResult, Work
+from harness.campaign.status import essence
 from harness.progress import Progress
 from harness.store import Store
 from theorems.catalogue import load_catalogue
@@ -154,28 +155,6 @@ def drive(records: CampaignRecords, plan: Plan, budget: Budget, pool: Pool, prog
     return state
 
 
-# What clocks and sessions say differs from run to run; all else must not.
-COMPARED = {
-    "theorems": "position, next, decided, quarantined, steps, evaluations, best, warning, planned, weight",
-    "shards": "theorem, number, key, state, seed, first_look, looks, verdict, score, score_lower, log10_e, steps, digest",
-    "candidates": "theorem, number, rank, score, error, regime, problem",
-    "regimes": "theorem, regime, shards, score",
-}
-
-
 def contents(store: Store, campaign: int = 1) -> dict[str, list[dict[str, Any]]]:
     """Everything that must not depend on what happened on the way."""
-    from harness.campaign.shard import timeless
-
-    found = {
-        table: store.rows(f"SELECT {columns} FROM {table} WHERE campaign = ? ORDER BY {columns}", campaign)
-        for table, columns in COMPARED.items()
-    }
-    found["findings"] = [
-        {**row, "finding": timeless(row["finding"])}
-        for row in store.rows(
-            "SELECT theorem, number, id, verdict, finding FROM findings WHERE campaign = ? ORDER BY theorem, number",
-            campaign,
-        )
-    ]
-    return found
+    return essence(store, campaign)

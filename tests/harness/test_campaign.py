@@ -212,7 +212,7 @@ def test_when_everything_fails_the_campaign_stops_and_nothing_is_lost(tmp_path: 
     with Store(tmp_path / "s.sqlite") as store:
         records = begin(store, plan, budget)
         everything = {(p, n): 99 for p in range(4) for n in range(12)}
-        with pytest.raises(CampaignError, match="shard after shard fails .*SIGKILL.*resume"):
+        with pytest.raises(CampaignError, match=r"shard after shard fails .*SIGKILL.*resume"):
             drive(records, plan, budget, FakePool(trouble=everything))
         assert store.value("SELECT count(*) FROM shards") == 0
         session(records)

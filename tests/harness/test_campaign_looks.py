@@ -17,7 +17,7 @@ from harness.evidence import ErrorLedger
 def test_no_two_owners_share_a_look() -> None:
     for statements in (1, 2, 7, 106):
         owners = [shard_looks(p, n, statements) for p in range(statements) for n in range(20)]
-        owners += [proof_looks(attempt, statements) for attempt in range(20)]
+        owners.append(proof_looks(statements))
         numbers = list(itertools.chain.from_iterable(owners))
         assert len(set(numbers)) == len(numbers)
         assert min(numbers) == 1
@@ -25,13 +25,13 @@ def test_no_two_owners_share_a_look() -> None:
 
 
 def test_the_levels_of_all_looks_sum_to_less_than_alpha() -> None:
-    owners = [shard_looks(p, n, 3) for p in range(3) for n in range(300)]
-    owners += [proof_looks(attempt, 3) for attempt in range(300)]
+    owners = [*(shard_looks(p, n, 3) for p in range(3) for n in range(300)), proof_looks(3)]
     spent = 0.0
     for owner in owners:
         ledger = AllottedLedger(1e-6, owner)
-        spent += sum(10**-ledger.next_look().log10_threshold for _ in owner)
-    assert 0.99e-6 < spent < 1e-6
+        spent += sum(10 ** -ledger.next_look().log10_threshold for _ in owner)
+    # Odd blocks beyond the third are nobody's.
+    assert 0.95e-6 < spent < 1e-6
 
 
 def test_thresholds_are_those_of_the_ledger() -> None:
@@ -62,12 +62,12 @@ def test_an_attack_asks_for_no_more_looks_than_a_shard_has() -> None:
 def test_shards_that_do_not_exist_own_nothing(arguments: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="no shard"):
         shard_looks(*arguments)
-    with pytest.raises(ValueError, match="no attempt"):
-        proof_looks(-1, 3)
+    with pytest.raises(ValueError, match="no proofs"):
+        proof_looks(0)
 
 
 def erring(thresholds: Iterator[float], looks: int, rng: np.random.Generator) -> bool:
-    """Whether any of so many looks at true statements errs, with e-values as bad as Markov allows: ``P(e >= t) = 1/t``."""
+    """Whether any of so many looks at true statements errs, with the worst e-values there are: ``P(e >= t) = 1/t``."""
     e_values = 1 / rng.random(looks)
     return bool((e_values >= np.fromiter(itertools.islice(thresholds, looks), float)).any())
 
@@ -106,7 +106,7 @@ def test_choosing_with_hindsight_which_looks_are_made_does_not_help() -> None:
     """The worst adversary kills, resumes and reorders until the one look that errs is made: that is "any look errs"."""
     alpha, campaigns = 0.2, 5000
     rng = np.random.default_rng(12)
-    owners = [shard_looks(p, n, 2) for p in range(2) for n in range(10)] + [proof_looks(a, 2) for a in range(10)]
+    owners = [*(shard_looks(p, n, 2) for p in range(2) for n in range(10)), proof_looks(2)]
     thresholds = np.array([k * (k + 1) / alpha for owner in owners for k in owner])
     wrong = sum(bool((1 / rng.random(len(thresholds)) >= thresholds).any()) for _ in range(campaigns))
     assert wrong < 1100

@@ -1,4 +1,4 @@
-"""Workers as processes: they die, raise, hang and lose their parent. Their work is made up, so that they start quickly."""
+"""Workers as processes: they die, raise, hang and lose their parent. Their work is made up: they start quickly."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def test_a_campaign_survives_its_workers(trouble: dict[tuple[int, int], str], tm
     with Store(tmp_path / "calm.sqlite") as store:
         drive(begin(store, PLAN, BUDGET), PLAN, BUDGET, FakePool())
         undisturbed = contents(store)
-    marked = {
-        (p, n): str(tmp_path / f"{p}-{n}") if what == "once" else what for (p, n), what in trouble.items()
-    }
+    marked = {(p, n): str(tmp_path / f"{p}-{n}") if what == "once" else what for (p, n), what in trouble.items()}
     poison = {where for where, what in trouble.items() if what != "once"}
     with Store(tmp_path / "s.sqlite") as store:
         records = begin(store, PLAN, BUDGET)
@@ -64,7 +62,9 @@ def test_workers_that_do_not_start_end_the_campaign_in_one_line(tmp_path: Path) 
     with Store(tmp_path / "s.sqlite") as store:
         records = begin(store, PLAN, BUDGET)
         pool = LocalPool(THEOREMS, 1, work=MadeUp({(9, 9): "prepare"}))
-        with pytest.raises(PoolError, match="workers do not start: RuntimeError: CUDA error: the device was taken away"):
+        with pytest.raises(
+            PoolError, match="workers do not start: RuntimeError: CUDA error: the device was taken away"
+        ):
             drive(records, PLAN, BUDGET, pool)
         assert store.value("SELECT count(*) FROM failures") == 0
 
@@ -74,7 +74,7 @@ def test_an_engine_that_always_fails_ends_the_campaign_in_one_line(tmp_path: Pat
     with Store(tmp_path / "s.sqlite") as store:
         records = begin(store, PLAN, BUDGET)
         everything = {(p, n): "raise" for p in range(4) for n in range(8)}
-        with pytest.raises(CampaignError, match="shard after shard fails .*CUDA error: unspecified launch failure"):
+        with pytest.raises(CampaignError, match=r"shard after shard fails .*CUDA error: unspecified launch failure"):
             drive(records, PLAN, BUDGET, LocalPool(THEOREMS, 2, work=MadeUp(everything)))
         assert store.value("SELECT count(*) FROM shards") == 0
 
