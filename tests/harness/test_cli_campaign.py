@@ -25,8 +25,8 @@ from harness.store import Store
 from theorems.catalogue import load_catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
-STATEMENTS = ("D2", "planted_d1_quarter", "planted_bias_one_fifth", "planted_min_no_bias")
-SMALL = ("--budget", "120000steps", "--shard-steps", "5000", "--workers", "2", "--seed", "7")
+STATEMENTS = ("D2", "planted_d2_eighth", "planted_bias_one_fifth", "planted_d2_late_five_percent")
+SMALL = ("--budget", "60000steps", "--shard-steps", "2000", "--workers", "2", "--seed", "7")
 
 
 def spawned(*words: str) -> subprocess.Popen[str]:
@@ -60,10 +60,10 @@ def test_a_finished_campaign_says_what_run_says(campaign: tuple[Path, Any, int])
     assert [r["as_expected"] for r in said["results"]] == [True] * 4
     assert [r["verdict"] for r in said["results"]] == ["proved", "refuted", "refuted", "refuted"]
     assert results["planted_bias_one_fifth"]["fuzz"] is None
-    assert results["planted_d1_quarter"]["fuzz"]["verdict"] == "refuted"
-    assert results["planted_d1_quarter"]["fuzz"]["score"] == pytest.approx(12 / 11)
-    # The shares of D2, which is proved: a tenth.
-    assert results["D2"]["fuzz"]["says"].startswith("1 shard of 5,000 steps were searched")
+    assert results["planted_d2_eighth"]["fuzz"]["verdict"] == "refuted"
+    assert results["planted_d2_eighth"]["fuzz"]["score"] > 1
+    # Of 60 000 steps, a part in 21 for what is proved.
+    assert results["D2"]["fuzz"]["says"].startswith("1 shard of 2,000 steps were searched")
     report = path.parent / "report"
     run = json.loads((report / "run.json").read_text())
     assert [t["statement"]["name"] for t in run["theorems"]] == list(STATEMENTS)
@@ -80,17 +80,18 @@ def test_status_audit_and_export(campaign: tuple[Path, Any, int], capsys: pytest
     assert seen["wrong"] == []
     assert (seen["name"], seen["state"], seen["failures"]) == ("night", "finished", 0)
     by_name = {t["name"]: t for t in seen["theorems"]}
-    # A violation in the first shard, one found by algebra, and one that needs some shards.
-    assert (by_name["planted_d1_quarter"]["decided"], by_name["planted_bias_one_fifth"]["planned"]) == (0, 0)
-    assert by_name["planted_min_no_bias"]["decided"] > 0
+    # One found by algebra, and two that need some shards.
+    assert by_name["planted_bias_one_fifth"]["planned"] == 0
+    for name in ("planted_d2_eighth", "planted_d2_late_five_percent"):
+        assert by_name[name]["decided"] == by_name[name]["next"] - 1 > 0
     assert seen["shards"] == sum(t["next"] for t in seen["theorems"])
     assert main(["campaign", "status", "night", "--store", str(path)]) == 0
     text = capsys.readouterr().out
-    assert "decided by shard 0" in text
+    assert "decided by shard" in text
     assert "night: finished." in text
     out = path.parent / "shards.csv"
     assert main(["export", "--store", str(path), "--table", "shards", "--out", str(out)]) == 0
-    rows = list(csv.DictReader(out.open(newline="")))
+    rows = list(csv.DictReader(out.read_text().splitlines()))
     assert len(rows) == seen["shards"]
     assert sum(int(row["steps"]) for row in rows) == seen["steps"]
     assert main(["export", "--store", str(path), "--table", "findings", "--format", "jsonl"]) == 0
@@ -100,7 +101,7 @@ def test_status_audit_and_export(campaign: tuple[Path, Any, int], capsys: pytest
 
 def test_a_shard_in_the_store_is_what_the_same_shard_gives_here(campaign: tuple[Path, Any, int]) -> None:
     entries = tuple(Entry.of(load_catalogue()[name], name) for name in STATEMENTS)
-    plan = Plan(entries, 7, 1e-6, "cpu", 5000)
+    plan = Plan(entries, 7, 1e-6, "cpu", 2000)
     result = run_shard(plan.shard(1, 0), entries[1].theorem)
     with Store(campaign[0], read_only=True) as store:
         (row,) = store.rows("SELECT * FROM shards WHERE theorem = 1 AND number = 0")
@@ -124,6 +125,7 @@ def test_proofs_come_back_from_the_store_as_they_were() -> None:
     assert json.loads(proof.finding)["verdict"] == "refuted"
 
 
+@pytest.mark.slow
 def test_a_campaign_is_watched_and_stopped_from_elsewhere_and_goes_on(tmp_path: Path) -> None:
     store = str(tmp_path / "s.sqlite")
     process = spawned(
