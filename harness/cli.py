@@ -1,4 +1,5 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``,
+and the commands of :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness import cli_campaign
 from harness.verdicts import ExitCode
 
 app = typer.Typer(
@@ -24,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_campaign.app, name="campaign")
+app.command()(cli_campaign.export)
 
 Targets = Annotated[
     list[str] | None,
@@ -272,12 +277,15 @@ def _bad_input() -> tuple[type[Exception], ...]:
     places = {
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
+        "harness.campaign.driver": "CampaignError",
+        "harness.campaign.pool": "PoolError",
         "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
         "harness.gauge": "GaugeError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
         "harness.sharpness": "SharpnessError",
+        "harness.store.file": "StoreError",
     }
     return tuple(getattr(sys.modules[module], name) for module, name in places.items() if module in sys.modules)
 

@@ -151,8 +151,8 @@ def show_fuzz(theorems: Sequence[Theorem], results: Sequence[FuzzResult], as_jso
             print(f"{result.name}: {result.coverage.says}")
 
 
-def show_run(result: RunResult, out: Path, as_json: bool) -> None:
-    """``clipbounds run``."""
+def show_run(result: RunResult, out: Path | None, as_json: bool) -> None:
+    """``clipbounds run``; ``out`` is the report's folder, if there is one."""
     if as_json:
         _json([run_json(outcome) for outcome in result.outcomes])
         return
@@ -177,12 +177,13 @@ def show_run(result: RunResult, out: Path, as_json: bool) -> None:
     for finding in result.findings():
         if any(o.judgement.as_expected is False for o in result.outcomes if o.theorem.name == finding.statement.name):
             print(f"{finding.statement.name}: {lead(finding)}")
-            print(f"  clipbounds replay {out / 'findings' / finding.folder / 'FINDING.json'}")
+            if out is not None:
+                print(f"  clipbounds replay {out / 'findings' / finding.folder / 'FINDING.json'}")
     if any(o.judgement.verdict.value == "no_proof" for o in result.outcomes):
         print("no_proof with not_found is not a proof: it says only that this search met no violation.")
     print(
-        f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all. "
-        f"Report: {out / 'index.html'}"
+        f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all."
+        + (f" Report: {out / 'index.html'}" if out is not None else "")
     )
 
 
