@@ -1,4 +1,4 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``,
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``
 and the commands of :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
