@@ -191,8 +191,8 @@ def _objective_numbers(family: Family) -> list[str]:
 
 
 def _noise_numbers(family: Family) -> list[str]:
-    # An oracle moves along the gradient and reads the first coordinate's numbers alone.
-    return _packed(_columns("z_", family.coordinates[:1] if NOISES[family.name].oracle else family.coordinates))
+    # A law along the gradient reads the first coordinate's numbers alone.
+    return _packed(_columns("z_", family.coordinates[:1] if NOISES[family.name].along else family.coordinates))
 
 
 def _columns(prefix: str, axes: Sequence[Mapping[str, sp.Expr]]) -> list[tuple[str, str]]:
@@ -261,8 +261,9 @@ def _noise(problem: Problem) -> list[str]:
     printer = SourcePrinter(NUMPY, names)
     result = printer.print(family.sample)
     draw = "(rng.integers(0, 2**32, {}) + 0.5) / 2.0**32"
-    if not family.oracle:
-        uniforms = [f"    U{k} = {draw.format('x.shape')}" for k in range(family.words)]
+    if not family.along:
+        uniforms = ["    m = norm(gradient(x))"] if family.depends_on_state else []
+        uniforms += [f"    U{k} = {draw.format('x.shape')}" for k in range(family.words)]
         return ["def noise(x):", *uniforms, *(f"    {line}" for line in printer.lines), f"    return {result}"]
     return [
         "def noise(x):",
