@@ -10,9 +10,9 @@ is an admissible law too. Then the runs differ by rounding alone.
 and Z one on the expected size of every term of the noise formula: at most twice the deviation (the polar laws have
 ``E r^2 = 2 sigma^2``, the exponential law ``E(|log U| + 1) <= 2``, a finite law no term but its atoms), times the index
 for the Pareto laws, whose terms are up to ``index U^(-1/index)`` before they are centred. The square root of a
-contaminated law's ``-2 log V`` turns an error e of V into ``e/sqrt(-2 log V)``, whose mean is of the size of e. Clipping
-is a projection, so it does not enlarge errors. Formulas have fewer than 16 operations; 64 leaves room for elementary functions that err by some units in the
-last place. The run stays within ``|x_0| + eta c T``.
+contaminated law's ``-2 log V`` turns an error e of V into ``e/sqrt(-2 log V)``, whose mean is of the size of e.
+Clipping is a projection, so it does not enlarge errors. Formulas have fewer than 16 operations; 64 leaves room for
+elementary functions that err by some units in the last place. The run stays within ``|x_0| + eta c T``.
 
 **Piecewise profiles.** u is a sum over eight pieces of ``k h``, where the overlaps h add up to at most ``|x|``. An end
 of a piece is a sum of at most three lengths, W in all, so h errs by at most ``4 u (|x| + W)``, and with products and

@@ -121,7 +121,7 @@ def plainer(problem: Problem) -> Iterator[Problem]:
 
 
 def shorter_numbers(problem: Problem, *, lattice: bool = False) -> Iterator[Problem]:
-    """One number at a time made shorter; a finite law's probabilities stay on the lattice that engines run, if asked."""
+    """One number at a time made shorter; a finite law's probabilities stay on the lattice of engines, if asked."""
     for value in _simpler(problem.clipping_threshold):
         yield replace(problem, clipping_threshold=value)
     for value in _simpler(problem.step_size):
