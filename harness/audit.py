@@ -1,0 +1,393 @@
+"""Statements held against real training runs: clipped SGD on regularised logistic regression (:mod:`fuzz.logistic`).
+
+No search bends the problem here: the data are what they are, only threshold, step size, number of steps and start are
+tried. Every hypothesis is certified from the data, and a violation is said only with evidence on fresh seeds, beyond an
+allowance for rounding, and with the agreement of a second engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from flint import arb, fmpq
+
+from fuzz.datasets import DataError, load
+from fuzz.logistic import Interval, Logistic, on_grid
+from fuzz.reading import Floats, out_of_reach
+from fuzz.training import Training, TrainingRuns, run_training, training_allowance
+from harness.evidence import ErrorLedger, log10_e
+from harness.exact import NotExact, enclose
+from harness.exact.enclosure import truth
+from harness.progress import Progress
+from harness.verdicts import ExitCode
+from theorems.language import parameters as standard
+from theorems.language.assumptions import GS, HS, PL, Assumption, BoundedVariance, Convex, ExactGradients
+from theorems.language.parameters import Domain, Parameter
+from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm, Quantity
+from theorems.language.theorem import Theorem
+
+THRESHOLDS = (0.0625, 0.25, 1.0, 4.0)
+SCHEDULES = ((1.0, 1), (1.0, 8), (0.5, 16), (1 / 9, 64), (1 / 16, 128), (1 / 64, 512))
+"""``eta L``, up to a millionth, and the number of steps: their product is at most 8, or rounding might grow."""
+
+_BITS = 256
+_TRIED, _FIRST, _MOST = 8, 64, 512
+_TORCH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A training run and what is known of it: float measurements, rational bounds of F0 and R0."""
+
+    training: Training
+    where: str
+    gap: Interval
+    distance: Interval
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What training runs say of one statement.
+
+    Attributes:
+        verdict: ``violated``; ``not violated`` (at the settings that were tried, which proves nothing); ``undecided``;
+            ``not applicable``.
+        reason: one sentence.
+        ratio: the largest measured value over bound, None if no setting meets the conditions.
+        setting: threshold, step size, steps, batch and start of that run.
+        certificates: the constants and why they hold.
+    """
+
+    name: str
+    expect: str
+    verdict: str
+    reason: str
+    ratio: float | None = None
+    measured: float | None = None
+    bound: float | None = None
+    log10_e: float | None = None
+    settings: int = 0
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    certificates: tuple[str, ...] = ()
+
+
+class AuditError(ValueError):
+    """Bad input: one line."""
+
+
+def audit_all(
+    theorems: Sequence[Theorem],
+    data: str,
+    *,
+    regulariser: str = "1",
+    batch: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[AuditResult]:
+    """Hold statements against training runs on one data set.
+
+    Args:
+        theorems: about whole runs of plain clipped SGD; others are ``not applicable``.
+        data: name of a set.
+        regulariser: lam, a positive rational as text.
+        batch: samples a step, drawn independently.
+        seed: of the runs.
+        progress: told the state.
+
+    Raises:
+        AuditError: one line, for a set that cannot be had or a number that is no good.
+    """
+    try:
+        lam = Fraction(regulariser)
+        if lam <= 0:
+            raise ValueError(regulariser)
+    except (ValueError, ZeroDivisionError):
+        raise AuditError(f"--regulariser must be a positive rational number, not {regulariser!r}") from None
+    if not 1 <= batch <= 4096:
+        raise AuditError(f"--batch must lie between 1 and 4096, not {batch}")
+    try:
+        loss = Logistic(load(data), lam)
+    except DataError as error:
+        raise AuditError(f"--data: {error}") from None
+    return Audit(loss, batch, seed, progress).all(theorems)
+
+
+class Audit:
+    """Runs are made once and serve every statement."""
+
+    def __init__(self, loss: Logistic, batch: int, seed: int, progress: Progress | None = None) -> None:
+        self.loss, self.batch, self.seed, self.progress = loss, batch, seed, progress
+        self.ledger = ErrorLedger()
+        self.deviation = loss.deviation(batch)
+        self._settings: dict[bool, list[tuple[Setting, TrainingRuns]]] = {}
+
+    def all(self, theorems: Sequence[Theorem]) -> list[AuditResult]:
+        """One result for each."""
+        return [self.one(theorem) for theorem in theorems]
+
+    def one(self, theorem: Theorem) -> AuditResult:
+        """What the runs say of a statement."""
+        if reason := why_not(theorem):
+            return AuditResult(theorem.name, theorem.expect, "not applicable", reason)
+        exact = theorem.has(ExactGradients)
+        best: tuple[float, float, float, Setting] | None = None
+        count = 0
+        for setting, runs in self.settings(exact):
+            bound = self.bound(theorem, setting)
+            if bound is None:
+                continue
+            count += 1
+            values = self.measured(theorem.claim.quantity, runs)
+            mean = float(values.mean(0).min() if values.ndim == 2 else values.mean())
+            if bound > 0 and (best is None or mean / bound > best[0]):
+                best = (mean / bound, mean, bound, setting)
+        if best is None:
+            return AuditResult(
+                theorem.name, theorem.expect, "not applicable", "no setting that was tried meets its conditions"
+            )
+        ratio, mean, bound, setting = best
+        found = AuditResult(
+            name=theorem.name,
+            expect=theorem.expect,
+            verdict="not violated",
+            reason=f"the largest measured value is {ratio:.4g} of the bound",
+            ratio=ratio,
+            measured=mean,
+            bound=bound,
+            settings=count,
+            setting=_described(setting),
+            certificates=self.certificates(theorem, setting),
+        )
+        return found if ratio <= 1 else self.confirm(theorem, setting, found)
+
+    # -- settings ----------------------------------------------------------------------------------------------------
+
+    def settings(self, exact: bool) -> list[tuple[Setting, TrainingRuns]]:
+        """All settings with some runs each, made once."""
+        if exact not in self._settings:
+            made = []
+            for number, setting in enumerate(self._propose(exact)):
+                if self.progress is not None:
+                    self.progress.detail(f"training run {number + 1}")
+                runs = run_training(setting.training, 1 if exact else _TRIED, seed=self.seed, instance_id=number)
+                made.append((setting, runs))
+            self._settings[exact] = made
+        return self._settings[exact]
+
+    def _propose(self, exact: bool) -> Iterator[Setting]:
+        smoothness = float(self.loss.smoothness)
+        origin = np.zeros(self.loss.data.dimension)
+        for threshold in THRESHOLDS:
+            starts = {"0": origin}
+            if exact:
+                starts["beyond the minimiser"] = on_grid(3 * self.loss.minimiser)
+            else:
+                starts["where the mean clipped gradient is 0"] = self.stuck(threshold)
+            for where, start in starts.items():
+                gap, distance = self.loss.gap(start), self.loss.distance(start)
+                for theta, steps in SCHEDULES:
+                    # A little below, so that conditions like theta <= 1 are decided.
+                    step_size = theta * (1 - 2.0**-20) / smoothness
+                    training = Training(self.loss, start, step_size, threshold, steps, batch=0 if exact else self.batch)
+                    yield Setting(training, where, gap, distance)
+
+    def stuck(self, threshold: float) -> Floats:
+        """A point where the mean clipped gradient of one sample is nearly 0: any start will do for a statement."""
+        point, rows = np.zeros(self.loss.data.dimension), np.arange(self.loss.data.samples)
+        rate = 1 / float(self.loss.smoothness)
+        for _ in range(400):
+            gradients = self.loss.sample_gradient(np.repeat(point[None, :], len(rows), 0), rows)
+            shrink = np.minimum(1.0, threshold / np.linalg.norm(gradients, axis=1))
+            # Where all are clipped the field is shorter, and longer steps are safe enough.
+            point = point - rate / max(float(shrink.mean()), 0.1) * (self.loss.weights * shrink) @ gradients
+        return on_grid(point)
+
+    # -- statements --------------------------------------------------------------------------------------------------
+
+    def bound(self, theorem: Theorem, setting: Setting) -> float | None:
+        """The most that the claim allows, over all possible F0 and R0; None if a condition is not shown."""
+        letters = self.letters(theorem, setting)
+
+        def order(left: sp.Expr, right: sp.Expr) -> int | None:
+            ball = enclose(left - right, letters, _BITS)
+            return 1 if ball > 0 else -1 if ball < 0 else None
+
+        for whole in _whole_letters(theorem, setting.training.steps):
+            letters |= whole
+            try:
+                if all(truth(condition, order) for condition in theorem.conditions):
+                    ball = enclose(theorem.bound, letters, _BITS)
+                    return math.nextafter(float(ball.upper()), math.inf) if ball.is_finite() else None
+            except NotExact:
+                return None
+        return None
+
+    def letters(self, theorem: Theorem, setting: Setting) -> dict[Parameter, Any]:
+        """Exact values, or balls, of the statement's letters."""
+        training = setting.training
+        known: dict[Parameter, Any] = {
+            standard.eta: _rational(Fraction(training.step_size)),
+            standard.c: _rational(Fraction(training.threshold)),
+            standard.T: sp.Integer(training.steps),
+            standard.F0: _ball(setting.gap),
+            standard.R0: _ball(setting.distance),
+        }
+        for assumption in theorem.given:
+            for letter, value in self._constants(theorem, assumption):
+                known[letter] = value
+        return known
+
+    def _constants(self, theorem: Theorem, assumption: Assumption) -> list[tuple[Parameter, sp.Expr]]:
+        if isinstance(assumption, GS | HS):
+            pairs = [(assumption.L0, _rational(self.loss.smoothness)), (assumption.L1, sp.Integer(0))]
+        elif isinstance(assumption, PL):
+            pairs = [(assumption.mu, _rational(self.loss.regulariser))]
+        elif isinstance(assumption, BoundedVariance):
+            pairs = [(assumption.sigma, _rational(self.deviation))]
+        else:
+            pairs = []
+        letters = [(theorem.expand(sp.sympify(argument)), value) for argument, value in pairs]
+        return [(letter, value) for letter, value in letters if isinstance(letter, Parameter)]
+
+    def certificates(self, theorem: Theorem, setting: Setting) -> tuple[str, ...]:
+        """In words, one for each kind of assumption, and the start."""
+        loss, found = self.loss, []
+        if any(isinstance(a, GS | HS) for a in theorem.given):
+            found.append(
+                f"{float(loss.smoothness):.10g}-smooth: L I - sum p_i b_i b_i^T/4 - lam I is positive definite, by "
+                "elimination in integers"
+            )
+        if any(isinstance(a, PL | Convex) for a in theorem.given):
+            found.append(f"{loss.regulariser}-strongly convex, by the regulariser")
+        if any(isinstance(a, BoundedVariance) for a in theorem.given):
+            found.append(
+                f"deviation at most {float(self.deviation):.10g} at every x: (sqrt(S) + sqrt(S - M))/2 with "
+                f"S = {float(loss.second_moment):.6g}, M = {float(loss.mean_square):.6g}, batch of {self.batch}; the "
+                "mean is exact"
+            )
+        found.append(
+            f"f(x_0) - inf f between {float(setting.gap[0]):.12g} and {float(setting.gap[1]):.12g}, by "
+            "f(y) - |grad f(y)|^2/(2 lam) <= inf f <= f(y)"
+        )
+        return tuple(found)
+
+    # -- evidence ----------------------------------------------------------------------------------------------------
+
+    def measured(self, quantity: Quantity, runs: TrainingRuns) -> Floats:
+        """Values [R] of the quantity, or [R, T] for the least over time; never above the truth but for rounding."""
+        if quantity == FinalGap:
+            return np.maximum(runs.final_value - float(self.loss.minimum[1]), 0.0)
+        return runs.norms.T if quantity == MinGradientNorm else runs.average_gradient_norm
+
+    def confirm(self, theorem: Theorem, setting: Setting, found: AuditResult) -> AuditResult:
+        """A violation, if it stands on fresh numbers."""
+        quantity, training = theorem.claim.quantity, setting.training
+        allowance = training_allowance(training, quantity)
+        assert found.bound is not None
+        if allowance is None:
+            return replace(found, verdict="undecided", reason="no bound on rounding errors is known for this run")
+        null = found.bound + allowance
+        look = self.ledger.next_look()
+        fresh = {"seed": self.seed, "purpose": "confirm", "instance_id": look.number}
+        exact = training.batch == 0
+        one, other = (run_training(training, 1 if exact else _TORCH, backend=b, **fresh) for b in ("numpy", "torch"))
+        slack = 32 * allowance + 1e-9 * float(one.average_gradient_norm.max())
+        if np.abs(one.norms.mean(0) - other.norms.mean(0)).max() > slack:
+            return replace(found, verdict="undecided", reason="the two engines disagree, so nothing is claimed")
+        if exact:
+            mean = float(np.min(self.measured(quantity, one)))
+            if mean > null:
+                reason = f"{mean:.8g} is measured, {null:.8g} allowed, rounding included; two engines agree"
+                return replace(found, verdict="violated", measured=mean, ratio=mean / found.bound, reason=reason)
+            return replace(found, verdict="undecided", reason="the excess is within the allowance for rounding")
+        values, evidence, done = self.measured(quantity, one)[:0], 0.0, 0
+        while done < _MOST and evidence < look.log10_threshold:
+            count = max(done, _FIRST)
+            more = fresh(count, done)
+            values, done = np.concatenate([values, self.measured(quantity, more)]), done + count
+            evidence = log10_e(values, null)
+        mean = float(values.mean(0).min() if values.ndim == 2 else values.mean())
+        ratio = mean / found.bound
+        found = replace(found, measured=mean, ratio=ratio, log10_e=evidence)
+        if evidence >= look.log10_threshold:
+            reason = f"e = 10^{evidence:.2f} on {done} fresh runs, 10^{look.log10_threshold:.2f} was needed"
+            return replace(found, verdict="violated", reason=f"{reason}; two engines agree")
+        if mean <= found.bound:
+            return replace(found, verdict="not violated", reason=f"on {done} fresh runs {ratio:.4g} of the bound")
+        return replace(found, verdict="undecided", reason=f"e = 10^{evidence:.2f} on {done} fresh runs is not enough")
+
+
+def audit_json(result: AuditResult) -> dict[str, Any]:
+    """For a program: numbers that are not finite are null."""
+    found = {name: getattr(result, name) for name in (f.name for f in fields(result))}
+    found["setting"], found["certificates"] = dict(result.setting), list(result.certificates)
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()}
+
+
+def exit_code(results: Sequence[AuditResult]) -> ExitCode:
+    """1 if a statement that should be true is violated, 3 if that is undecided, else 0."""
+    if any(r.verdict == "violated" and r.expect == "true" for r in results):
+        return ExitCode.NOT_AS_EXPECTED
+    return ExitCode.UNKNOWN if any(r.verdict == "undecided" for r in results) else ExitCode.AS_EXPECTED
+
+
+def why_not(theorem: Theorem) -> str:
+    """Why training runs say nothing of a statement; empty if they do."""
+    if reason := out_of_reach(theorem):
+        return reason
+    quantity = theorem.claim.quantity
+    if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
+        return f"{quantity} is not measured on training runs"
+    if not theorem.claim.for_all:
+        return "it says that there is a problem, which other problems cannot contradict"
+    known = {standard.eta, standard.c, standard.T, standard.F0, standard.R0}
+    for assumption in theorem.given:
+        if not isinstance(assumption, GS | HS | PL | BoundedVariance | Convex | ExactGradients):
+            return f"{type(assumption).__name__} is not shown of the data"
+        for argument in vars(assumption).values():
+            letter = theorem.expand(sp.sympify(argument))
+            if isinstance(letter, Parameter):
+                if letter == getattr(assumption, "L1", None) and letter.domain is Domain.POSITIVE:
+                    return f"{letter} = 0 here, and it must be positive"
+                known.add(letter)
+            elif letter != 0:
+                return f"the argument {letter} of {type(assumption).__name__} is no letter"
+    free = [p for p in theorem.parameters if p not in known and p.domain is not Domain.POSITIVE_INTEGER]
+    return f"the letter {free[0]} has no value here" if free else ""
+
+
+def _whole_letters(theorem: Theorem, steps: int) -> Iterator[dict[Parameter, Any]]:
+    """Values of a whole number that no problem settles (such as K), from 1 up; one empty choice if there is none."""
+    settled = {standard.T, *(s for a in theorem.given for s in a.free_symbols)}
+    free = [p for p in theorem.parameters if p.domain is Domain.POSITIVE_INTEGER and p not in settled]
+    if not free:
+        yield {}
+    elif len(free) == 1:
+        for number in range(1, steps + 2):
+            yield {free[0]: sp.Integer(number)}
+
+
+def _described(setting: Setting) -> dict[str, Any]:
+    training = setting.training
+    return {
+        "threshold": training.threshold,
+        "step_size": training.step_size,
+        "steps": training.steps,
+        "batch": training.batch,
+        "start": setting.where,
+    }
+
+
+def _rational(number: Fraction) -> sp.Rational:
+    return sp.Rational(number.numerator, number.denominator)
+
+
+def _ball(interval: Interval) -> arb:
+    low, high = (arb(fmpq(end.numerator, end.denominator)) for end in interval)
+    return low.union(high)
