@@ -2,7 +2,8 @@ r"""Regularised logistic regression with its own mini-batch noise: every constan
 
 With rows ``b_i`` (label times features) and weights ``p_i``,
 
-    f(x) = sum_i p_i log(1 + exp(-<b_i, x>)) + (lam/2) |x|^2,    g_i(x) = -s_i b_i + lam x,  s_i = 1/(1 + exp(<b_i, x>)).
+    f(x) = sum_i p_i log(1 + exp(-<b_i, x>)) + (lam/2) |x|^2,
+    g_i(x) = -s_i b_i + lam x,  s_i = 1/(1 + exp(<b_i, x>)).
 
 One step draws a sample by the word ``w`` of its random stream: number ``floor(w n / 2^32)``. So sample i has
 probability ``p_i = K_i/2^32`` with the number K_i of words that choose it, which is 1/n but for 2^-32: *those* are the

@@ -155,10 +155,10 @@ class _Torch:
 def training_allowance(what: Training, quantity: Quantity) -> float | None:
     """A bound on how far a float64 run's quantity may be from an exact one's, in the quantity's unit.
 
-    As in :mod:`fuzz.rounding`: the exact run meets the noise of the computed point (which meets the variance bound there
-    too), so that runs differ by rounding, and errors grow by at most ``1 + eta L`` a step. A gradient is a sum of terms
-    ``|b| (1 + |b| |x|)`` and ``lam |x|``, over d coordinates in a margin and over n samples in the whole gradient; a
-    margin that is off by e moves ``s`` by at most ``e/4``. 64 is as generous as it is there.
+    As in :mod:`fuzz.rounding`: the exact run meets the noise of the computed point (which meets the variance bound
+    there too), so that runs differ by rounding, and errors grow by at most ``1 + eta L`` a step. A gradient is a sum of
+    terms ``|b| (1 + |b| |x|)`` and ``lam |x|``, over d coordinates in a margin and over n samples in the whole
+    gradient; a margin that is off by e moves ``s`` by at most ``e/4``. 64 is as generous as it is there.
 
     Returns:
         ``None`` where errors may grow by more than ``e^20``.
