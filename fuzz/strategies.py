@@ -206,6 +206,8 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     objectives, noises, ranges = objective_families(reading), noise_families(reading, oracle), deviations(reading)
     often = [*noises, *2 * [n for n in noises if n in ("two_point", "finite", "gradient_two_point")]]
     one_step = reading.quantity.scope is Scope.ONE_STEP
+    # One step has one gradient, and few atoms suffice for it.
+    counts = {False: (2, 3, 4), True: (2, 4)} if one_step else {False: (2, 3, 4, 6), True: (2, 4, 6)}
     if not objectives:
         raise ValueError(f"theorem {reading.theorem.name!r}: no objective family meets its assumptions")
 
@@ -223,7 +225,7 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             deviation=draw(st.sampled_from(ranges)) if noise != "none" else (1e-2, 1e2),
             at_cap=draw(st.booleans()),
             tail=draw(st.sampled_from((1, -1))) if noise in NOISES and NOISES[noise].signed else 1,
-            atoms=0 if noise != "finite" else draw(st.sampled_from((2, 4, 6) if mirrored else (2, 3, 4, 6))),
+            atoms=0 if noise != "finite" else draw(st.sampled_from(counts[mirrored])),
             mirrored=mirrored,
             pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),

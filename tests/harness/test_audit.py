@@ -144,7 +144,7 @@ def test_engines_that_disagree_say_nothing(iris: Audit, monkeypatch: pytest.Monk
 def test_a_chance_excess_is_no_violation(iris: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound just below what is measured: the evidence does not suffice, and nothing is called violated."""
     monkeypatch.setattr(module, "_MOST", 64)
-    theorem = CATALOGUE["planted_s3_no_bias"]
+    theorem = CATALOGUE["planted_d2_noise_ignored"]
     found = iris.one(theorem)
     assert found.measured is not None
     assert found.bound is not None
