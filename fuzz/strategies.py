@@ -204,8 +204,9 @@ def deviations(reading: Reading) -> list[tuple[float, float]]:
 
 def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     objectives, noises, ranges = objective_families(reading), noise_families(reading, oracle), deviations(reading)
-    often = [*noises, *2 * [n for n in noises if n in ("two_point", "finite", "gradient_two_point")]]
     one_step = reading.quantity.scope is Scope.ONE_STEP
+    few_atoms = [n for n in noises if n in ("two_point", "finite", "gradient_two_point")]
+    often = noises if one_step else [*noises, *few_atoms, *few_atoms]
     # One step has one gradient, and few atoms suffice for it.
     counts = {False: (2, 3, 4), True: (2, 4)} if one_step else {False: (2, 3, 4, 6), True: (2, 4, 6)}
     if not objectives:

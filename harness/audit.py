@@ -14,41 +14,25 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import sympy as sp
-from flint import arb, fmpq
 
 from fuzz.datasets import DataError, load
-from fuzz.logistic import Interval, Logistic, on_grid
-from fuzz.reading import Floats, out_of_reach
+from fuzz.logistic import Logistic, on_grid
+from fuzz.reading import Floats
 from fuzz.training import Training, TrainingRuns, run_training, training_allowance
+from harness.audit_letters import Setting, allowed, why_not
 from harness.evidence import ErrorLedger, log10_e
-from harness.exact import NotExact, enclose
-from harness.exact.enclosure import truth
 from harness.progress import Progress
 from harness.verdicts import ExitCode
-from theorems.language import parameters as standard
-from theorems.language.assumptions import GS, HS, PL, Assumption, BoundedVariance, Convex, ExactGradients
-from theorems.language.parameters import Domain, Parameter
-from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm, Quantity
+from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients
+from theorems.language.quantities import FinalGap, MinGradientNorm, Quantity
 from theorems.language.theorem import Theorem
 
 THRESHOLDS = (0.0625, 0.25, 1.0, 4.0)
 SCHEDULES = ((1.0, 1), (1.0, 8), (0.5, 16), (1 / 9, 64), (1 / 16, 128), (1 / 64, 512))
 """``eta L``, up to a millionth, and the number of steps: their product is at most 8, or rounding might grow."""
 
-_BITS = 256
 _TRIED, _FIRST, _MOST = 8, 64, 512
 _TORCH = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """A training run and what is known of it: float measurements, rational bounds of F0 and R0."""
-
-    training: Training
-    where: str
-    gap: Interval
-    distance: Interval
 
 
 @dataclass(frozen=True)
@@ -148,7 +132,7 @@ class Audit:
         best: tuple[float, float, float, Setting] | None = None
         count = 0
         for setting, runs in self.settings(exact):
-            bound = self.bound(theorem, setting)
+            bound = allowed(theorem, setting)
             if bound is None:
                 continue
             count += 1
@@ -204,7 +188,7 @@ class Audit:
                     # A little below, so that conditions like theta <= 1 are decided.
                     step_size = theta * (1 - 2.0**-20) / smoothness
                     training = Training(self.loss, start, step_size, threshold, steps, batch=0 if exact else self.batch)
-                    yield Setting(training, where, gap, distance)
+                    yield Setting(training, where, gap, distance, self.deviation)
 
     def stuck(self, threshold: float) -> Floats:
         """A point where the mean clipped gradient of one sample is nearly 0: any start will do for a statement."""
@@ -218,51 +202,6 @@ class Audit:
         return on_grid(point)
 
     # -- statements --------------------------------------------------------------------------------------------------
-
-    def bound(self, theorem: Theorem, setting: Setting) -> float | None:
-        """The most that the claim allows, over all possible F0 and R0; None if a condition is not shown."""
-        letters = self.letters(theorem, setting)
-
-        def order(left: sp.Expr, right: sp.Expr) -> int | None:
-            ball = enclose(left - right, letters, _BITS)
-            return 1 if ball > 0 else -1 if ball < 0 else None
-
-        for whole in _whole_letters(theorem, setting.training.steps):
-            letters |= whole
-            try:
-                if all(truth(condition, order) for condition in theorem.conditions):
-                    ball = enclose(theorem.bound, letters, _BITS)
-                    return math.nextafter(float(ball.upper()), math.inf) if ball.is_finite() else None
-            except NotExact:
-                return None
-        return None
-
-    def letters(self, theorem: Theorem, setting: Setting) -> dict[Parameter, Any]:
-        """Exact values, or balls, of the statement's letters."""
-        training = setting.training
-        known: dict[Parameter, Any] = {
-            standard.eta: _rational(Fraction(training.step_size)),
-            standard.c: _rational(Fraction(training.threshold)),
-            standard.T: sp.Integer(training.steps),
-            standard.F0: _ball(setting.gap),
-            standard.R0: _ball(setting.distance),
-        }
-        for assumption in theorem.given:
-            for letter, value in self._constants(theorem, assumption):
-                known[letter] = value
-        return known
-
-    def _constants(self, theorem: Theorem, assumption: Assumption) -> list[tuple[Parameter, sp.Expr]]:
-        if isinstance(assumption, GS | HS):
-            pairs = [(assumption.L0, _rational(self.loss.smoothness)), (assumption.L1, sp.Integer(0))]
-        elif isinstance(assumption, PL):
-            pairs = [(assumption.mu, _rational(self.loss.regulariser))]
-        elif isinstance(assumption, BoundedVariance):
-            pairs = [(assumption.sigma, _rational(self.deviation))]
-        else:
-            pairs = []
-        letters = [(theorem.expand(sp.sympify(argument)), value) for argument, value in pairs]
-        return [(letter, value) for letter, value in letters if isinstance(letter, Parameter)]
 
     def certificates(self, theorem: Theorem, setting: Setting) -> tuple[str, ...]:
         """In words, one for each kind of assumption, and the start."""
@@ -359,42 +298,6 @@ def exit_code(results: Sequence[AuditResult]) -> ExitCode:
     return ExitCode.UNKNOWN if any(r.verdict == "undecided" for r in results) else ExitCode.AS_EXPECTED
 
 
-def why_not(theorem: Theorem) -> str:
-    """Why training runs say nothing of a statement; empty if they do."""
-    if reason := out_of_reach(theorem):
-        return reason
-    quantity = theorem.claim.quantity
-    if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
-        return f"{quantity} is not measured on training runs"
-    if not theorem.claim.for_all:
-        return "it says that there is a problem, which other problems cannot contradict"
-    known = {standard.eta, standard.c, standard.T, standard.F0, standard.R0}
-    for assumption in theorem.given:
-        if not isinstance(assumption, GS | HS | PL | BoundedVariance | Convex | ExactGradients):
-            return f"{type(assumption).__name__} is not shown of the data"
-        for argument in vars(assumption).values():
-            letter = theorem.expand(sp.sympify(argument))
-            if isinstance(letter, Parameter):
-                if letter == getattr(assumption, "L1", None) and letter.domain is Domain.POSITIVE:
-                    return f"{letter} = 0 here, and it must be positive"
-                known.add(letter)
-            elif letter != 0:
-                return f"the argument {letter} of {type(assumption).__name__} is no letter"
-    free = [p for p in theorem.parameters if p not in known and p.domain is not Domain.POSITIVE_INTEGER]
-    return f"the letter {free[0]} has no value here" if free else ""
-
-
-def _whole_letters(theorem: Theorem, steps: int) -> Iterator[dict[Parameter, Any]]:
-    """Values of a whole number that no problem settles (such as K), from 1 up; one empty choice if there is none."""
-    settled = {standard.T, *(s for a in theorem.given for s in a.free_symbols)}
-    free = [p for p in theorem.parameters if p.domain is Domain.POSITIVE_INTEGER and p not in settled]
-    if not free:
-        yield {}
-    elif len(free) == 1:
-        for number in range(1, steps + 2):
-            yield {free[0]: sp.Integer(number)}
-
-
 def _described(setting: Setting) -> dict[str, Any]:
     training = setting.training
     return {
@@ -404,12 +307,3 @@ def _described(setting: Setting) -> dict[str, Any]:
         "batch": training.batch,
         "start": setting.where,
     }
-
-
-def _rational(number: Fraction) -> sp.Rational:
-    return sp.Rational(number.numerator, number.denominator)
-
-
-def _ball(interval: Interval) -> arb:
-    low, high = (arb(fmpq(end.numerator, end.denominator)) for end in interval)
-    return low.union(high)
