@@ -125,10 +125,7 @@ def test_a_condition_that_never_holds(iris: Audit) -> None:
 def test_a_planted_wrong_constant_makes_a_true_statement_fall(iris: Audit) -> None:
     """A deviation a hundred times too small, which no certificate gives, and S3 falls: the audit can see that much."""
     small = Audit(Logistic(load("iris"), Fraction(1)), 1, 0)
-    small._settings = {
-        exact: [(replace(s, deviation=s.deviation / 100), runs) for s, runs in iris.settings(exact)]
-        for exact in (False,)
-    }
+    small._settings = {False: [(replace(s, deviation=s.deviation / 100), runs) for s, runs in iris.settings(False)]}
     assert small.one(CATALOGUE["S3"]).verdict == "violated"
 
 
