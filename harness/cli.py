@@ -1,5 +1,5 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``
-and the commands of :mod:`harness.cli_campaign`.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | audit | replay | promote |
+report`` and the commands of :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -215,6 +215,32 @@ def gauge(
 
 
 @app.command()
+def audit(
+    targets: Targets = None,
+    data: Annotated[str, typer.Option("--data", help="breast_cancer, iris or wine, as scikit-learn ships them.")] = (
+        "breast_cancer"
+    ),
+    regulariser: Annotated[str, typer.Option("--regulariser", help="A positive rational number, such as 1/10.")] = "1",
+    batch: Annotated[int, typer.Option("--batch", help="Samples a step.")] = 1,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Hold statements against real training runs: logistic regression, constants certified from the data.
+
+    Exit codes: 1 a statement that should be true is violated; 3 a violation is undecided; 0 otherwise.
+    """
+    theorems = _select(targets)
+    from harness import cli_output as output
+    from harness.audit import audit_all, exit_code
+    from harness.progress import for_terminal
+
+    with for_terminal(as_json) as progress:
+        results = audit_all(theorems, data, regulariser=regulariser, batch=batch, seed=seed, progress=progress)
+    output.show_audit(results, as_json)
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
 def replay(
     finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
     as_json: AsJson = False,
@@ -277,6 +303,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
     places = {
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
+        "harness.audit": "AuditError",
         "harness.campaign.driver": "CampaignError",
         "harness.campaign.pool": "PoolError",
         "harness.constants": "ConstantError",

@@ -16,6 +16,7 @@ from theorems.language import Theorem
 if TYPE_CHECKING:
     from fuzz.coverage import Bin, CoverageSummary
     from harness.attack import FuzzResult
+    from harness.audit import AuditResult
     from harness.consistency import Consistency
     from harness.constants import ConstantResult, End
     from harness.gauge import GaugeRow
@@ -35,6 +36,8 @@ _COLOURS = {
     "achieved": "green",
     "yes": "green",
     "refuted": "red",
+    "violated": "red",
+    "not violated": "green",
     "no": "bold red",
     "broken_proof": "yellow",
     "vacuous": "magenta",
@@ -226,6 +229,29 @@ def show_constants(results: Sequence[ConstantResult], as_json: bool) -> None:
             )
         if r.proved is None and r.blocked is not None:
             print(f"{r.name}: with C = {r.blocked.value}: {r.blocked.says}")
+
+
+def show_audit(results: Sequence[AuditResult], as_json: bool) -> None:
+    """``clipbounds audit``."""
+    from harness.audit import audit_json
+
+    if as_json:
+        _json([audit_json(result) for result in results])
+        return
+    said = [r for r in results if r.verdict != "not applicable"]
+    rows = [
+        (r.name, r.expect, r.verdict, score_text(r.ratio), "" if r.log10_e is None else f"10^{r.log10_e:.1f}", r.reason)
+        for r in said
+    ]
+    _table(("statement", "expected", "verdict", "of the bound", "e", "why"), rows)
+    for r in said:
+        where = ", ".join(f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in r.setting.items())
+        print(f"{r.name}: {where}")
+    for line in dict.fromkeys(line for r in said for line in r.certificates if not line.startswith("f(x_0)")):
+        print(f"certified: {line}")
+    for r in results:
+        if r.verdict == "not applicable":
+            print(f"{r.name}: not applicable: {r.reason}")
 
 
 def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:

@@ -17,6 +17,7 @@ import sympy as sp
 from fuzz.certify import Certificate, CertificateError, certify
 from fuzz.engine import Batch, run
 from fuzz.engine.torch_onestep import one_step
+from fuzz.finite import why_not_run
 from fuzz.genes import quantise
 from fuzz.instance import instance_of
 from fuzz.pieces import FAMILIES
@@ -167,7 +168,7 @@ def _admits_exact_check(theorem: Theorem, problem: Problem) -> bool:
         atoms = NOISES[problem.noise.name].atoms
         if atoms is None:
             return False
-        count = len(atoms) ** (1 if problem.oracle else problem.dimension)
+        count = len(atoms) ** (1 if NOISES[problem.noise.name].along else problem.dimension)
     return problem.steps * math.log(max(count, 1)) <= math.log(_HISTORIES)
 
 
@@ -286,8 +287,8 @@ def _on_fresh_seeds(
     theorem: Theorem, found: Confirmation, ledger: ErrorLedger, seed: int, max_steps: float
 ) -> Confirmation:
     problem, quantity = found.problem, theorem.claim.quantity
-    if isinstance(problem.noise, FiniteLaw):
-        return replace(found, reason="no engine runs a noise of finitely many atoms")
+    if isinstance(problem.noise, FiniteLaw) and (reason := why_not_run(problem.noise)):
+        return replace(found, reason=reason)
     bound = enclose_rational(theorem.bound, found.values)
     found = replace(found, claimed=float((bound.low + bound.high) / 2), claimed_exact=_text(bound.value))
     allowance = rounding_allowance(problem, quantity)

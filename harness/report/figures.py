@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from fuzz.engine import Batch, Statistics, run
 from fuzz.engine.printers.numpy_source import numpy_function
+from fuzz.finite import why_not_run
 from fuzz.instance import instance_of
-from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.problem import FiniteLaw, Problem
 from harness.report.hand_check import HandCheck
 from theorems.language.functions import NOISES, U0, U1, x
 from theorems.language.parameters import c, m
@@ -170,8 +171,8 @@ def trajectory_pictures(
 
 
 def run_for_picture(problem: Problem, replicas: int, seed: int) -> Statistics | None:
-    """A small run with recorded trajectories, or None for a law that the engines do not have."""
-    if isinstance(problem.noise, FiniteLaw):
+    """A small run with recorded trajectories, or None for a law that no engine runs."""
+    if isinstance(problem.noise, FiniteLaw) and why_not_run(problem.noise):
         return None
     batch = Batch.of([instance_of(problem)], seed=seed, purpose="picture")
     return run(batch, replicas, backend="reference", record=min(replicas, _SHOWN))
@@ -227,14 +228,26 @@ def _gaps(problem: Problem, statistics: Statistics) -> Floats:
 
 
 def _noise_draws(problem: Problem) -> Floats:
-    assert isinstance(problem.noise, Family)
+    """Draws of one coordinate at the start, or of what moves along the gradient."""
+    rng = np.random.default_rng(0)
+    if isinstance(problem.noise, FiniteLaw):
+        weights = [float(p) for p, _ in problem.noise.atoms]
+        return rng.choice([float(v[0]) for _, v in problem.noise.atoms], 100_000, p=weights)
     family = NOISES[problem.noise.name]
     numbers = problem.noise.coordinates[0]
-    uniform = (np.random.default_rng(0).integers(0, 2**32, (2, 100_000)) + 0.5) / 2.0**32
+    uniform = (rng.integers(0, 2**32, (2, 100_000)) + 0.5) / 2.0**32
     draw = numpy_function(family.sample, (U0, U1, m, c, *family.parameters))
     values = [float(numbers[p.name]) for p in family.parameters]
-    draws = draw(uniform[0], uniform[1], 1.0, float(problem.clipping_threshold), *values)
+    draws = draw(uniform[0], uniform[1], _norm_at_start(problem), float(problem.clipping_threshold), *values)
     return np.broadcast_to(np.asarray(draws, np.float64), uniform[0].shape)
+
+
+def _norm_at_start(problem: Problem) -> float:
+    slopes = []
+    for start, (profile, numbers) in zip(map(float, problem.start), problem.objective.profiles, strict=True):
+        gradient = numpy_function(profile.gradient, (x, *profile.parameters))
+        slopes.append(float(gradient(np.float64(start), *(np.float64(numbers[p.name]) for p in profile.parameters))))
+    return float(np.linalg.norm(slopes))
 
 
 def _project(vector: tuple[Any, ...], check: HandCheck) -> float:
