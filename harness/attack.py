@@ -14,6 +14,7 @@ from fuzz.minimise import minimise
 from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
+from harness.definitions import definitions_of
 from harness.evidence import ErrorLedger
 from harness.finding import CertificateRecord, EffortRecord, Finding, seal, versions
 from harness.progress import Progress
@@ -219,6 +220,9 @@ def finding_of(
             "effort": effort,
             "seed": seed,
             "versions": versions(),
+            "account": seen.account,
+            "stuck": seen.stuck,
+            "definitions": definitions_of(theorem, seen.problem),
         }
     )
 

@@ -221,7 +221,7 @@ def test_an_engine_with_a_bug_refutes_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_wrong_one_step_witness_refutes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirm_module, "one_step", lambda problem, quantity: 0.26)
+    monkeypatch.setattr(witnesses_module, "one_step", lambda problem, quantity, dtype=None: 0.26)
     found = judged(false_bias(), stuck_problem(), {sigma: ONE})
     assert found.status is Status.DISAGREEMENT
 

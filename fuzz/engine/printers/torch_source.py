@@ -30,30 +30,28 @@ TORCH = Target(
 )
 
 
-def _tensor(number: torch.Tensor | float) -> torch.Tensor:
-    return torch.as_tensor(number, dtype=torch.float64)
+def _namespace(dtype: torch.dtype) -> dict[str, Any]:
+    def tensor(number: torch.Tensor | float) -> torch.Tensor:
+        return torch.as_tensor(number, dtype=dtype)
 
-
-def _minimum(a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor:
-    return torch.minimum(_tensor(a), _tensor(b))
-
-
-def _maximum(a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor:
-    return torch.maximum(_tensor(a), _tensor(b))
-
-
-def _select(condition: torch.Tensor, then: torch.Tensor | float, otherwise: torch.Tensor | float) -> torch.Tensor:
-    return torch.where(condition, _tensor(then), _tensor(otherwise))
+    return {
+        "torch": torch,
+        "minimum": lambda a, b: torch.minimum(tensor(a), tensor(b)),
+        "maximum": lambda a, b: torch.maximum(tensor(a), tensor(b)),
+        "select": lambda condition, then, otherwise: torch.where(condition, tensor(then), tensor(otherwise)),
+    }
 
 
 @lru_cache(maxsize=512)
-def torch_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Callable[..., Any]:
-    """A function of float64 tensors, one for each of ``arguments``; a constant gives a Python float.
+def torch_function(
+    expression: sp.Basic, arguments: tuple[sp.Symbol, ...], dtype: torch.dtype = torch.float64
+) -> Callable[..., Any]:
+    """A function of tensors of one type, one for each of ``arguments``; a constant gives a Python float.
 
     Raises:
         UnprintableError: at a node that the printer does not know.
     """
-    namespace: dict[str, Any] = {"torch": torch, "minimum": _minimum, "maximum": _maximum, "select": _select}
+    namespace = _namespace(dtype)
     exec(function_source(expression, arguments, TORCH), namespace)
     formula: Callable[..., Any] = namespace["formula"]
     return formula
