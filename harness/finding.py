@@ -248,7 +248,11 @@ def _written_by(data: dict[str, Any]) -> str:
     known = data.get("versions")
     then = known.get("clipbounds") if isinstance(known, dict) else None
     now = versions().get("clipbounds")
-    return "" if then == now or not isinstance(then, str) else f"; written by clipbounds {_shown(then)[1:-1]}, this is {now}"
+    return (
+        ""
+        if then == now or not isinstance(then, str)
+        else f"; written by clipbounds {_shown(then)[1:-1]}, this is {now}"
+    )
 
 
 def _shown(value: object) -> str:

@@ -16,6 +16,7 @@ from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness import confirm as confirm_module
 from harness import fresh as fresh_module
+from harness import witnesses as witnesses_module
 from harness.attack import finding_of
 from harness.confirm import Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
