@@ -80,7 +80,13 @@ def instance(problem: Problem, quantity: Quantity) -> str:
         noise = f"a noise of {len(problem.noise.atoms)} atoms"
     else:
         noise = "exact gradients" if problem.deterministic else f"{problem.noise.name.replace('_', ' ')} noise"
-    what = "One point" if quantity.scope is Scope.ONE_STEP else f"A run of {problem.steps:,} steps"
+    what = (
+        "One point"
+        if quantity.scope is Scope.ONE_STEP
+        else "A run of one step"
+        if problem.steps == 1
+        else f"A run of {problem.steps:,} steps"
+    )
     return f"{what} of a {name} objective in {axes}, with {noise}. All numbers are exact."
 
 

@@ -76,7 +76,7 @@ def test_the_table_in_the_docs_is_what_is_computed() -> None:
 
 @pytest.mark.parametrize("case", TEN.CASES, ids=lambda case: f"{case.kind}-{case.name}")
 def test_a_wrong_clip_in_the_exact_checker_is_loud(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checker that forgets a thousandth of each clipped step is caught by the engines, whatever kind of check it is."""
+    """A checker that forgets a thousandth of each clipped step is caught by the engines in every kind of check."""
     honest = exact_sgd.ClippedSGD.clip
 
     def wrong(self: Any, vector: Any) -> Any:
