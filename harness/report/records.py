@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from harness.statement import Record, StatementRecord
 
@@ -98,6 +98,8 @@ class RunRecord(Record):
     steps: int
     versions: dict[str, str]
     theorems: tuple[TheoremRecord, ...]
+    # Not known of reports that were written before it was recorded. UTC, to the second.
+    started: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")] | None = None
 
     def text(self) -> str:
         """The content of ``run.json``."""
