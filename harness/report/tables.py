@@ -34,4 +34,5 @@ def _number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return not text.strip().lower().lstrip("+-").startswith(("n", "i"))
+    # No "nan" or "inf", and no plus sign: only what we write ourselves.
+    return text.lstrip("-")[:1].isdigit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -18,9 +20,9 @@ from harness.report.figures import trajectory_pictures
 from harness.report.folder import ReportFolder, rebuild
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import hand_check
-from harness.report.markdown import escape, finding_markdown, prose
+from harness.report.markdown import comment_markdown, escape, finding_markdown, prose
 from harness.report.meeting import bounds_meet
-from harness.report.pages import finding_page, index_page, theorem_page
+from harness.report.pages import finding_page, index_page, own_script, theorem_page
 from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
 from harness.report.standalone import MOST_LINES, standalone_script
 from harness.statement import record_statement
@@ -96,7 +98,7 @@ def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
     assert not re.search(r"""(src|href)=["'](https?:|//|data:text)""", page)
     assert "@import" not in page
     assert "url(http" not in page
-    assert "<script" not in page
+    assert scripts_of(page) == [own_script()]
     for reference in re.findall(r'href="#([^"]+)"', page):
         assert f'id="{reference}"' in page
     assert "prefers-color-scheme: dark" in page
@@ -106,6 +108,24 @@ def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
 def test_ids_are_unique_in_a_page(run_finding: Finding) -> None:
     ids = re.findall(r' id="([^"]+)"', finding_page(run_finding))
     assert len(ids) == len(set(ids))
+
+
+def scripts_of(page: str) -> list[str]:
+    """The scripts of a page; there may be no start of another one, in whatever case."""
+    found = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert len(re.findall("<script", page, flags=re.IGNORECASE)) == len(found)
+    return found
+
+
+def test_a_page_allows_its_own_script_alone(bias_finding: Finding) -> None:
+    """What the policy names is the hash of the script that stands there, so that a browser runs it and no other."""
+    page = finding_page(bias_finding)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    (digest,) = re.findall(r"script-src 'sha256-([^']+)'", policy)
+    (script,) = scripts_of(page)
+    assert base64.b64decode(digest) == hashlib.sha256(script.encode()).digest()
+    assert "default-src 'none'" in policy
+    assert " on" not in " ".join(re.findall(r"<[a-z]+ [^>]*\bon[a-z]+=", page))
 
 
 def evil_theorem() -> Theorem:
@@ -127,8 +147,10 @@ def test_words_of_a_theorem_file_stay_words() -> None:
     pages = [finding_page(finding), theorem_page(record), index_page(run_record(record))]
     for page in pages:
         assert "alert(1)" in page
-        assert "<script" not in page.lower()
-    assert "<script" not in finding_markdown(finding)
+        assert scripts_of(page) == [own_script()]
+    for text in (finding_markdown(finding), comment_markdown(run_record(record), [finding])):
+        assert "<script" not in text
+        assert "alert(1)" in text
 
 
 def test_formulas_of_our_own_stay_formulas_in_markdown() -> None:
@@ -271,14 +293,16 @@ def test_a_folder_is_whole_or_absent(tmp_path: Path, bias_finding: Finding) -> N
     files = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
     base = f"findings/{bias_finding.folder}"
     assert files == {
-        "run.json", "index.html", "index.md", "theorems/false-bias.html", "queries/false-bias/00-units.smt2",
+        "run.json", "index.html", "index.md", "comment.md", "theorems/false-bias.html",
+        "queries/false-bias/00-units.smt2",
         f"{base}/FINDING.json", f"{base}/finding.html", f"{base}/finding.md", f"{base}/replay.py",
+        f"{base}/finding.zip",
     }  # fmt: skip
     assert [p.name for p in target.parent.iterdir()] == ["report"]
-    before = {f: (target / f).read_text() for f in files}
+    before = {f: (target / f).read_bytes() for f in files}
     (target / "index.html").unlink()
     rebuild(target)
-    assert {f: (target / f).read_text() for f in files} == before
+    assert {f: (target / f).read_bytes() for f in files} == before
 
 
 @pytest.mark.parametrize(
