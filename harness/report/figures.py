@@ -47,6 +47,7 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
 }
+_BROAD = 450.0  # points: such a picture scrolls on a phone
 _REPLICAS, _SHOWN, _MOST_WORK = 256, 12, 4_000_000
 
 
@@ -313,5 +314,6 @@ def _inline(svg: str, name: str, says: str) -> Markup:
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = svg.replace(_INK, "currentColor").replace(_FAINT, "var(--line)")
     (box,) = re.findall(r'<svg [^>]*?viewBox="([^"]*)"', svg)[:1]
-    head = Markup('<svg class="picture" role="img" aria-label="{}" viewBox="{}">').format(says, box)
+    wide = " broad" if float(box.split()[2]) > _BROAD else ""
+    head = Markup('<svg class="picture{}" role="img" aria-label="{}" viewBox="{}">').format(wide, says, box)
     return head + Markup(svg[svg.index(">", svg.index("<svg")) + 1 :])

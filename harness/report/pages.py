@@ -293,5 +293,7 @@ def _environment() -> Environment:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {"script_text": Markup(script), "script_hash": f"sha256-{digest}"}
     environment.globals["symbol"] = lambda kind: _SYMBOLS.get(kind, "○")
+    # Names have no blanks: a narrow column breaks them at their underscores.
+    environment.globals["breakable"] = lambda name: Markup("_<wbr>").join(name.split("_"))
     environment.globals["clip_text"] = lambda text: text if len(text) <= 120 else f"{text[:117]}..."
     return environment

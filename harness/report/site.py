@@ -75,8 +75,9 @@ def build_site(target: str | Path, reports: Sequence[str | Path]) -> Site:
     site = Site()
     if (place / MARKER).is_file():
         _add_site(site, place)
-    for report in reports:
-        _add_report(site, Path(report))
+    # The older finding is to stay, in whatever order reports are named.
+    for report, run in sorted(((Path(r), load_run(r)) for r in reports), key=lambda pair: pair[1].started or ""):
+        _add_report(site, report, run)
     if not site.campaigns:
         raise ReportError(f"{target}: field '--site': no report is given, and there is no site yet")
     site.campaigns.sort(key=lambda campaign: campaign.when)
@@ -85,8 +86,7 @@ def build_site(target: str | Path, reports: Sequence[str | Path]) -> Site:
     return site
 
 
-def _add_report(site: Site, place: Path) -> None:
-    run = load_run(place)
+def _add_report(site: Site, place: Path, run: RunRecord) -> None:
     campaign = Campaign(_identity(run), run, place / "queries")
     for name in finding_names(run, place):
         _keep(site, load_finding(place / "findings" / name / "FINDING.json"), name, place)
@@ -206,12 +206,13 @@ def _first_seen(site: Site) -> dict[str, str]:
     for campaign in site.campaigns:
         for record in campaign.run.theorems:
             for name in record.findings:
-                seen.setdefault(name.rpartition("-")[2], campaign.run.started or campaign.id)
+                seen.setdefault(name.rpartition("-")[2], campaign.run.started or f"campaign {campaign.id}")
     return seen
 
 
 def _finding_row(finding: Finding, seen: Mapping[str, str]) -> dict[str, str]:
-    statement, lead = finding.statement, words.lead(finding)
+    statement, lead = finding.statement, words.lead(finding).removeprefix("At the instance below ")
+    lead = lead[0].upper() + lead[1:]
     told = (finding.id, statement.name, statement.title, statement.text, statement.paper, lead)
     return {
         "id": finding.id,
