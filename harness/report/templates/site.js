@@ -23,7 +23,7 @@
     }
 
     // What scrolls sideways must be reachable by keyboard; what does not scroll must not be a stop on the way.
-    var boxes = document.querySelectorAll(".scroll, .display, .statement li, .claim > div, figure");
+    var boxes = document.querySelectorAll(".scroll, .display, .statement li, .claim > div, figure, pre");
     var mark = function () {
       boxes.forEach(function (box) {
         if (box.scrollWidth > box.clientWidth + 1) { box.tabIndex = 0; } else { box.removeAttribute("tabindex"); }
