@@ -61,6 +61,6 @@ def test_no_file_names_what_its_floor_may_not_use(floor: str) -> None:
 
 
 def test_scripts_are_valid_bash() -> None:
-    for script in ("ci/quickstart", "ci/test", "ci/lint", "ci/environment.sh", ".ci/run"):
+    for script in ("ci/quickstart", "ci/test", "ci/test-browser", "ci/lint", "ci/environment.sh", ".ci/run"):
         done = subprocess.run(["bash", "-n", str(ROOT / script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import warnings
 import zlib
 from functools import lru_cache
 from importlib import metadata
@@ -37,11 +38,15 @@ def typeset(latex: str) -> str:
     kept = _read(path)
     if kept is not None:
         return kept
-    from ziamath import config  # type: ignore[attr-defined]
-    from ziamath.zmath import Latex
+    with warnings.catch_warnings():
+        # On import it asks for its fonts in a deprecated way; where warnings are errors no formula would be set at all.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from ziamath import config  # type: ignore[attr-defined]
+        from ziamath.zmath import Latex
 
     config.svg2 = True
-    svg: str = Latex(latex, size=SIZE).svg()
+    # After a number latex2mathml takes the hyphen of \text{-smooth} for a minus sign, and loses its way.
+    svg: str = Latex(latex.replace(r"\text{-", "\\text{\u2010"), size=SIZE).svg()
     _write(path, svg)
     return svg
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from harness.report.meeting import bounds_meet
 from harness.report.pages import finding_page, index_page, own_script, theorem_page
 from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
 from harness.report.standalone import MOST_LINES, standalone_script
+from harness.report.typeset import typeset
 from harness.statement import record_statement
 from theorems.catalogue import load_catalogue
 from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
@@ -269,6 +271,32 @@ def test_pictures_of_a_run() -> None:
         assert picture.startswith("<svg")
         assert "currentColor" in picture
         assert "<style" not in picture
+
+
+@pytest.mark.parametrize("latex", [r"f\text{ is }1\text{-smooth}", r"\frac{\sigma^{2}}{5 c}"])
+def test_formulas_are_typeset_and_kept(latex: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept on disk is used again; a damaged or forged file costs time or looks, and brings no markup."""
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    typeset.cache_clear()
+    shown = FormulaSheet().inline(latex)
+    assert shown.startswith("<svg")
+    (kept,) = tmp_path.rglob("*.svgz")
+    typeset.cache_clear()
+    from ziamath import zmath
+
+    monkeypatch.setattr(zmath, "Latex", None)
+    assert FormulaSheet().inline(latex) == shown
+    kept.write_bytes(kept.read_bytes()[:-5])
+    assert FormulaSheet().inline(latex + " ").startswith("<code")  # nothing is kept of it, and no typesetter is there
+    typeset.cache_clear()
+    monkeypatch.undo()
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    assert FormulaSheet().inline(latex) == shown
+    forged = zlib.decompress(kept.read_bytes()).decode().replace("<path", "<script>alert(1)</script><path", 1)
+    kept.write_bytes(zlib.compress(forged.encode()))
+    typeset.cache_clear()
+    assert "<script" not in FormulaSheet().inline(latex)
+    typeset.cache_clear()
 
 
 @pytest.mark.parametrize(
