@@ -4,16 +4,18 @@ A certificate is about the problem in real arithmetic, with the law of the latti
 uniforms are midpoints ``(k + 1/2)/N`` of ``N = 2^32`` cells, independent over draws, words and coordinates. What
 floats do to it is bounded elsewhere. What is not shown here is refused.
 
-**Smoothness**: see :func:`fuzz.constants.least_smoothness`.
+**Smoothness**: see :func:`fuzz.smoothness.least_smoothness`.
 
 **Convex, with a minimiser at 0.** A gradient that never falls and vanishes at 0 is that of a convex profile with its
 minimum at 0, and a sum of such profiles over coordinates is convex: ``k x`` and ``k x + q x^3`` rise; huber clamps
 ``k x``; slope_then_bowl is the sum of ``min(k x, a)`` and ``min(max(k (x - b), 0), A - a)`` with ``A >= a``, the second
-0 up to ``b > 0``; tanh rises.
+0 up to ``b > 0``; tanh rises; a piecewise profile has ``f'' = k(x) (L + kappa |f'|)``, and no k is negative.
 
-**PL.** Quadratic and quartic are ``min_i k_i``-strongly convex, hence PL with that constant, and with no larger one:
-``m^2 / (2 (f - inf f))`` tends to the least ``k_i`` towards 0 along that axis. The others have a bounded gradient and
-an unbounded value along the positive axis: PL for no ``mu > 0``.
+**PL.** A separable sum is PL(mu) if and only if each profile is: ``m^2 = sum_i m_i^2 >= 2 mu sum_i f_i``; conversely
+leave the others at 0. For piecewise profiles see :mod:`fuzz.pieces`. Quadratic and quartic are ``min_i k_i``-strongly
+convex, hence PL with that constant, and with no larger one: ``m^2 / (2 (f - inf f))`` tends to the least ``k_i``
+towards 0 along that axis. The others have a bounded gradient and an unbounded value along the positive axis: PL for no
+``mu > 0``.
 
 **Variance of the lattice laws.** For Y convex on (0, 1), Y at a midpoint is at most the mean of Y over its cell.
 
@@ -44,8 +46,10 @@ from typing import Any, TypeVar
 
 import sympy as sp
 
-from fuzz.constants import NumberError, check_numbers, in_domain, least_smoothness, sign, smaller, value
+from fuzz.constants import NumberError, check_numbers, in_domain, sign, smaller, value
+from fuzz.pieces import FAMILIES, Shape, breaks_pl, falling_piece, rational
 from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.smoothness import least_smoothness
 from theorems.language.assumptions import (
     GS,
     HS,
@@ -56,7 +60,7 @@ from theorems.language.assumptions import (
     ExactGradients,
     Symmetric,
 )
-from theorems.language.functions import LATTICE, NOISES, OBJECTIVES
+from theorems.language.functions import LATTICE, NOISES
 from theorems.language.parameters import Domain
 
 _Given = TypeVar("_Given", bound=Assumption)
@@ -138,9 +142,14 @@ def _argument(assumption: Assumption, name: str, domain: Domain = Domain.NONNEGA
 
 
 def _objective(problem: Problem) -> Family:
-    for numbers in problem.objective.coordinates:
-        check_numbers(OBJECTIVES[problem.objective.name], numbers)
+    for profile, numbers in problem.objective.profiles:
+        check_numbers(profile, numbers)
     return problem.objective
+
+
+def _families(objective: Family) -> list[str]:
+    """The families of the coordinates, each once."""
+    return list(dict.fromkeys(profile.name for profile, _ in objective.profiles))
 
 
 def _noise(problem: Problem) -> Family | FiniteLaw:
@@ -178,7 +187,11 @@ _MONOTONE = {
     "slope_then_bowl": r"$\min(L_i x, a_i)$ and the later rise from 0 to $A_i-a_i\ge0$ never fall",
     "log_cosh": r"$a_i\tanh(L_i x/a_i)$ rises",
     "quartic": "$L_i x+q_i x^3$ rises",
+    **dict.fromkeys(FAMILIES, "no $k$ is negative"),
 }
+
+_STRONG = ("quadratic", "quartic")
+"""Families that are ``curvature``-strongly convex."""
 
 
 @certify.register(GS)
@@ -198,15 +211,18 @@ def _smooth(assumption: GS | HS, problem: Problem, hessian: bool) -> Certificate
     constant, slack = _argument(assumption, "L0"), _argument(assumption, "L1")
     needed = least_smoothness(objective, slack, hessian=hessian)
     if needed is None:
-        raise CertificateError(f"{name}: the curvature of {objective.name} is unbounded, no L0 will do with L1 = 0")
+        raise CertificateError(
+            f"{name}: the curvature of {objective.name} is unbounded: no L0 will do with L1 = {slack}"
+        )
     if not at_least(constant, needed):
         raise CertificateError(f"{name}: L0 = {constant} is given, {needed} is needed (L1 = {slack})")
-    return Certificate(
-        assumption, _smooth_says(objective.name, hessian), {"L0 needed": needed, "L0": constant, "L1": slack}
-    )
+    says = " ".join(_smooth_says(family, hessian) for family in _families(objective))
+    return Certificate(assumption, says, {"L0 needed": needed, "L0": constant, "L1": slack})
 
 
 def _smooth_says(family: str, hessian: bool) -> str:
+    if family in FAMILIES:
+        return _pieces_says(hessian)
     if family != "quartic":
         gives = "no eigenvalue of the Hessian exceeds" if hessian else "the gradient is Lipschitz with"
         return rf"Coordinate by coordinate {_CURVATURE[family]}, so {gives} $\max_i L_i\le L_0$."
@@ -223,13 +239,32 @@ def _smooth_says(family: str, hessian: bool) -> str:
     )
 
 
+def _pieces_says(hessian: bool) -> str:
+    if hessian:
+        return (
+            r"On a piece $|f''|=|k|(L+\kappa|f'|)$, so $|f''|-L_1|f'|$ is largest at an end or a zero of $f'$; there it"
+            r" is at most $L_0$, in every coordinate."
+        )
+    return (
+        r"On a piece $|f''|=|k|(L+\kappa|f'|)$. Of all pairs within $1/L_1$ the worst are those of ends of pieces and"
+        r" zeros of $f'$, and those at the distance $1/L_1$ of which one is such a point or which are stationary among"
+        r" them; each of these finitely many asks for at most $L_0$, in every coordinate."
+    )
+
+
 @certify.register(Convex)
 @_refusing
 def _convex(assumption: Convex, problem: Problem) -> Certificate:
-    family = _objective(problem).name
-    if family not in _MONOTONE:
-        raise CertificateError(f"Convex: no proof is known for {family}")
-    says = f"In every coordinate the gradient never falls and vanishes at 0: {_MONOTONE[family]}. So 0 is a minimiser."
+    objective = _objective(problem)
+    for family in _families(objective):
+        if family not in _MONOTONE:
+            raise CertificateError(f"Convex: no proof is known for {family}")
+    for profile, numbers in objective.profiles:
+        falls = falling_piece(Shape.of(numbers)) if profile.name in FAMILIES else None
+        if falls is not None:
+            raise CertificateError(f"Convex: the gradient falls on a piece of {profile.name}, with k = {falls.slope}")
+    says = "; ".join(_MONOTONE[family] for family in _families(objective))
+    says = f"In every coordinate the gradient never falls and vanishes at 0: {says}. So 0 is a minimiser."
     return Certificate(assumption, says, {"gradient at 0": sp.Integer(0)})
 
 
@@ -237,17 +272,34 @@ def _convex(assumption: Convex, problem: Problem) -> Certificate:
 @_refusing
 def _pl(assumption: PL, problem: Problem) -> Certificate:
     objective, mu = _objective(problem), _argument(assumption, "mu", Domain.POSITIVE)
-    if objective.name not in ("quadratic", "quartic"):
-        raise CertificateError(
-            f"PL: {objective.name} has a bounded gradient far out, so mu = {mu} is too large, as is any"
-        )
-    least = sp.sympify(objective.coordinates[0]["curvature"])
-    for numbers in objective.coordinates[1:]:
-        least = smaller(least, sp.sympify(numbers["curvature"]))
-    if not at_least(least, mu):
-        raise CertificateError(f"PL: mu = {mu} is given, at most {least} holds")
-    says = r"The curvature is at least $\min_i L_i\ge\mu$ everywhere, and $\mu$-strong convexity implies PL with $\mu$."
-    return Certificate(assumption, says, {"mu": mu, "least curvature": least})
+    numbers: dict[str, sp.Expr] = {"mu": mu}
+    for profile, known in objective.profiles:
+        if profile.name in FAMILIES:
+            reason = breaks_pl(Shape.of(known), rational("mu", mu))
+            if reason:
+                raise CertificateError(f"PL: mu = {mu} is too large for {profile.name}: {reason}")
+            continue
+        if profile.name not in _STRONG:
+            raise CertificateError(
+                f"PL: {profile.name} has a bounded gradient far out, so mu = {mu} is too large, as is any"
+            )
+        strong = sp.sympify(known["curvature"])
+        numbers["least curvature"] = smaller(numbers.get("least curvature", strong), strong)
+    if "least curvature" in numbers and not at_least(numbers["least curvature"], mu):
+        raise CertificateError(f"PL: mu = {mu} is given, at most {numbers['least curvature']} holds")
+    says = [_PL_SAYS[family in FAMILIES] for family in _families(objective)]
+    return Certificate(assumption, " ".join(dict.fromkeys(says)), numbers)
+
+
+_PL_SAYS = {
+    False: (
+        r"The curvature is at least $\min_i L_i\ge\mu$ everywhere, and $\mu$-strong convexity implies PL with $\mu$."
+    ),
+    True: (
+        r"On a piece $f'^2-2\mu f$ is least at an end or where $f''=\mu$, and at none of these is it negative; far out"
+        r" it rises. A sum over coordinates inherits PL."
+    ),
+}
 
 
 # -- noise -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Exact decisions about real numbers, and the smoothness constants of the objective families in closed form.
+"""Exact decisions about real numbers: values, conditions, signs, rational bounds.
 
 **Decisions.** A number is a SymPy expression without letters: rationals, roots, ``exp``, ``log``, ``tanh`` and their
 sums, products and quotients. Its sign is decided by intervals with rational ends, rounded outwards, of growing
@@ -26,9 +26,9 @@ import sympy as sp
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
-from fuzz.problem import Family
 from theorems.language.functions import Noise, Objective
 from theorems.language.parameters import Domain
+from theorems.language.special import balance, exprel, exprel2
 
 Interval = tuple[Fraction, Fraction]
 
@@ -72,6 +72,13 @@ def value(expression: Any, values: Mapping[Any, Any]) -> sp.Expr:
     parts = [value(a, values) for a in expression.args]
     if isinstance(expression, sp.Add | sp.Mul | sp.exp | sp.log | sp.tanh):
         return _real(expression.func(*parts))
+    if isinstance(expression, exprel | exprel2):
+        return sp.Integer(1) if sign(parts[0]) == 0 else _real(expression.func(parts[0]).by_exp())
+    if isinstance(expression, balance):
+        u, v = parts
+        if sign(u) * sign(v) >= 0:
+            return sp.Integer(sign(u) or sign(v))
+        return (u + v) / (u - v) if sign(u) > 0 else (u + v) / (v - u)
     if isinstance(expression, sp.Pow):
         base, exponent = parts
         if isinstance(exponent, sp.Rational):
@@ -362,6 +369,23 @@ def _tanh(x: Fraction, bits: int) -> Interval:
     return _outwards(((1 - most) / (1 + most), (1 - least) / (1 + least)), bits)
 
 
+def enclose_exp(x: Fraction, bits: int) -> Interval:
+    """Rational bounds of ``e^x``, good to about ``bits`` bits.
+
+    Raises:
+        NumberError: for an argument beyond 65 536.
+    """
+    try:
+        return _exp(x, bits)
+    except _TooCoarseError:
+        raise NumberError(f"exp({float(x):.6g}) is too large to be bounded") from None
+
+
+def enclose_log(x: Fraction, bits: int) -> Interval:
+    """Rational bounds of ``log x``, ``x > 0``."""
+    return _log(x, bits)
+
+
 # -- families ----------------------------------------------------------------------------------------------------------
 
 
@@ -398,56 +422,6 @@ def in_domain(number: sp.Expr, domain: Domain) -> bool:
     if domain is Domain.POSITIVE_INTEGER:
         return order > 0 and sign(number - value(sp.floor(number), {})) == 0
     return order >= {Domain.REAL: -1, Domain.NONNEGATIVE: 0, Domain.POSITIVE: 1}[domain]
-
-
-def least_smoothness(objective: Family, slack: sp.Expr, *, hessian: bool) -> sp.Expr | None:
-    """The least L0 for which the objective is in GS(L0, L1), or in HS(L0, L1), given L1 = ``slack >= 0``.
-
-    **Coordinates.** A separable sum is in the class if and only if each of its profiles is. If each is, then
-    ``|phi_i'(x_i) - phi_i'(y_i)| <= (L0 + L1 |phi_i'(x_i)|) |x_i - y_i| <= (L0 + L1 |grad f(x)|) |x_i - y_i|``, and
-    ``|x_i - y_i| <= |x - y| <= 1/L1``: square and add. The Hessian is diagonal: ``max_i |phi_i''| <= L0 + L1 max_i
-    |phi_i'|``. Conversely move one coordinate and leave the others at 0, where their gradients vanish. So the answer is
-    the largest of the profiles' constants.
-
-    **Curvature at most k** (quadratic, huber, slope_then_bowl, log_cosh): k. It is enough, as the gradient is
-    k-Lipschitz: ``phi''`` is k where a clamp is open and 0 elsewhere (of slope_then_bowl's two rises the second starts
-    where the first has ended, ``start >= slope/curvature``), or ``k / cosh^2``. It is needed for every L1, as at 0 the
-    gradient vanishes and the curvature is k.
-
-    **Quartic**, ``phi' = k x + q x^3``, L1 > 0, ``kappa = q/L1^2``. The chord from x to x + h has slope
-    ``k + q (3 x^2 + 3 x h + h^2)``, convex in h, so over ``|h| <= 1/L1`` it is largest at an end; by symmetry let
-    ``x >= 0``, then at ``h = 1/L1``. With ``z = L1 x`` and r = 1 (GS), or r = 0 (HS, where h is 0), the class asks for
-    ``L0 >= N(z) = k + kappa (3 z^2 + 3 r z + r) - k z - kappa z^3`` for all ``z >= 0``. Now
-    ``N' = 3 kappa (w^2 - (z - 1)^2)`` with ``w^2 = 1 + r - k/(3 kappa)``. If ``w^2 <= 0``, N falls: the answer is
-    ``N(0) = k + r kappa``. Otherwise N has one local maximum on ``z >= 0``, at ``z = 1 + w``, where
-    ``N = kappa (2 + 4 r + 2 w^3)``; the answer is the larger of the two.
-
-    Returns:
-        ``None`` where no L0 will do: the quartic with L1 = 0.
-
-    Raises:
-        NumberError: for a family without a closed form.
-    """
-    if objective.name not in ("quadratic", "huber", "slope_then_bowl", "log_cosh", "quartic"):
-        raise NumberError(f"no closed form is known for the smoothness of {objective.name}")
-    needed = sp.Integer(0)
-    for numbers in objective.coordinates:
-        constant = sp.sympify(numbers["curvature"])
-        if objective.name == "quartic":
-            if sign(slack) == 0:
-                return None
-            constant = _quartic_smoothness(constant, sp.sympify(numbers["quartic"]), slack, int(not hessian))
-        needed = larger(needed, constant)
-    return needed
-
-
-def _quartic_smoothness(curvature: sp.Expr, quartic: sp.Expr, slack: sp.Expr, reach: int) -> sp.Expr:
-    kappa = quartic / slack**2
-    at_zero = curvature + reach * kappa
-    square = 1 + reach - curvature / (3 * kappa)
-    if sign(square) <= 0:
-        return at_zero
-    return larger(at_zero, kappa * (2 + 4 * reach + 2 * square * sp.sqrt(square)))
 
 
 def larger(a: sp.Expr, b: sp.Expr) -> sp.Expr:

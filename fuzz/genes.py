@@ -14,14 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fuzz.engine.printers.numpy_source import numpy_function
+from fuzz.pieces import FAMILIES
+from fuzz.rationals import BITS as BITS
+from fuzz.rationals import quantise as quantise
 from fuzz.reading import Floats, Letters, Reading
+from fuzz.shapes import columns_of, draw_pieces, evaluate, meets, piece_smoothness, piece_strength
 from theorems.language.assumptions import HS
-from theorems.language.functions import OBJECTIVES, x
+from theorems.language.functions import profiles
 from theorems.language.parameters import Domain
-
-BITS = 24
-"""Numbers are rounded to this many binary digits, so that an exact problem has the same numbers as the search."""
+from theorems.language.pieces import SIDES
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Structure:
     """What is fixed while numbers are searched.
 
     Args:
-        objective: family of ``functions.OBJECTIVES``.
+        objective: family of ``functions.OBJECTIVES``, or one for each coordinate, joined by ``+``.
         noise: family of ``functions.NOISES``, or ``"finite"`` for a law with ``atoms`` atoms (one-step claims).
         dimension: d.
         steps: least and largest T.
@@ -38,6 +39,8 @@ class Structure:
         tail: 1 or -1, the sign of the rare side of a skewed law.
         atoms: number of atoms of a finite law.
         mirrored: atoms come in pairs ``+a, -a`` of equal probability.
+        pieces: how many pieces right and left of the minimum a piecewise profile has.
+        dips: whether its gradient may change sign away from the minimum.
     """
 
     objective: str = "quadratic"
@@ -49,6 +52,8 @@ class Structure:
     tail: int = 1
     atoms: int = 0
     mirrored: bool = False
+    pieces: tuple[int, int] = (0, 0)
+    dips: bool = False
 
     @property
     def regime(self) -> str:
@@ -56,7 +61,8 @@ class Structure:
         law = f"{self.atoms} atoms{' mirrored' if self.mirrored else ''}" if self.noise == "finite" else self.noise
         steps = f"T in [{self.steps[0]}, {self.steps[1]}]"
         ratio = f"sigma/c in [{self.deviation[0]:.3g}, {self.deviation[1]:.3g}]"
-        parts = [self.objective, law, f"d={self.dimension}", steps]
+        shape = f" of {self.pieces[0]} and {self.pieces[1]} pieces{', may dip' * self.dips}" * (self.pieces[0] > 0)
+        parts = [self.objective + shape, law, f"d={self.dimension}", steps]
         return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (", eta at its cap" * self.at_cap)
 
 
@@ -87,11 +93,8 @@ def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
     return {gene.name: quantise(gene.decode(raw[:, k])) for k, gene in enumerate(genes)}
 
 
-def quantise(values: Floats, bits: int = BITS, up: bool | None = None) -> Floats:
-    """Round to ``bits`` binary digits: to nearest, or away from or toward -infinity if ``up`` is True or False."""
-    mantissa, exponent = np.frexp(values)
-    rounding = np.round if up is None else (np.ceil if up else np.floor)
-    return np.asarray(np.ldexp(rounding(np.ldexp(mantissa, bits)), exponent - bits))
+_FAR = 12.0
+"""Natural logarithms by which a gradient grows over one piece, at most."""
 
 
 # -- objectives ------------------------------------------------------------------------------------------------------
@@ -101,13 +104,22 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
     genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
     genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
-    names = {p.name for p in OBJECTIVES[structure.objective].parameters}
+    names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
-        genes.append(Gene("slope", 1e-3, 1e2))
+        genes.append(Gene("slope", 1e-5, 1e2))
     if "start" in names:
         genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
     if "quartic" in names:
-        genes += [Gene("quartic", 1e-4, 1e2), Gene("L1", 1e-2, 1e2)]
+        genes.append(Gene("quartic", 1e-4, 1e2))
+    if "growth" in names:
+        genes.append(Gene("share", 1e-2, 1.0))
+    if names & {"quartic", "growth"}:
+        genes.append(Gene("L1", 1e-2, 1e2))
+    if "bend1" in names:
+        for side, count in zip(SIDES, structure.pieces, strict=True):
+            # Beyond the ends a bend is at its end, for the extremes matter.
+            genes += [Gene(bend.name, -1.5, 1.5, "linear") for bend in side.bends[:count]]
+            genes += [Gene(width.name, 1e-3, 1e3) for width in side.widths[: count - 1]]
     return genes
 
 
@@ -121,6 +133,7 @@ class Objectives:
         gap, distance, gradient_norm: F0, R0 and m, [N].
         tight: ``L0``, ``L1`` and ``strong`` (the PL constant, 0 if there is none), [N].
         rounding: a bound on the float error of f at the start and below it, [N].
+        allowed: whether the numbers meet the conditions of their families, [N].
     """
 
     family: str
@@ -131,67 +144,123 @@ class Objectives:
     gradient_norm: Floats
     tight: Mapping[str, Floats]
     rounding: Floats
+    allowed: npt.NDArray[np.bool_]
 
     @property
     def accurate(self) -> npt.NDArray[np.bool_]:
-        """Whether F0 has at least nine correct digits."""
-        return np.asarray(self.rounding <= 1e-9 * self.gap)
+        """Whether the numbers are allowed, L0 is finite and F0 has at least nine correct digits."""
+        return np.asarray(self.allowed & np.isfinite(self.tight["L0"]) & (self.rounding <= 1e-9 * self.gap))
 
 
 def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -> Objectives:
     """Arrays for decoded genes."""
-    d, family = structure.dimension, OBJECTIVES[structure.objective]
-    count = len(numbers["x0"])
-    one = np.ones(count)
+    d = structure.dimension
+    kinds = profiles(structure.objective, d)
+    one = np.ones(len(numbers["x0"]))
     start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
     curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
     columns: dict[str, Floats] = {"curvature": curvature}
+    slack = _slack(structure, reading, numbers)
+
+    def everywhere(values: Floats) -> Floats:
+        return np.repeat(values[:, None], d, 1)
+
     if "slope" in numbers:
-        columns["slope"] = np.repeat(numbers["slope"][:, None], d, 1)
+        columns["slope"] = everywhere(numbers["slope"])
     if "rise" in numbers:
         columns["steep"] = quantise(columns["slope"] * (1 + numbers["rise"][:, None]))
         columns["start"] = quantise(columns["slope"] / curvature + numbers["offset"][:, None], up=True)
     if "quartic" in numbers:
-        columns["quartic"] = np.repeat(numbers["quartic"][:, None], d, 1)
-    parameters = np.stack([columns[p.name] for p in family.parameters], 1)
-    return describe(structure.objective, parameters, start, _smoothness(structure, reading, numbers))
+        columns["quartic"] = everywhere(numbers["quartic"])
+    if "bend1" in numbers:
+        share, longest = numbers.get("share", np.zeros_like(one)), np.full_like(one, np.inf)
+        if "share" in numbers:
+            growth = quantise(slack * share, up=False)
+            columns["growth"] = everywhere(growth)
+            # Further out the gradient is beyond every float.
+            longest = _FAR / growth
+            growing = [i for i, kind in enumerate(kinds) if kind.name == "piecewise_exponential"]
+            start[:, growing] = quantise(np.minimum(start[:, growing], 3 * longest[:, None]))
+        # Under GS the gradient may at most double over 1/L1.
+        tail = one if isinstance(reading.smoothness, HS) else np.minimum(one, 0.69 / np.maximum(share, 0.1))
+        drawn = draw_pieces(
+            numbers,
+            structure.pieces,
+            convex=reading.convex,
+            strong=reading.needs_strong,
+            dips=structure.dips,
+            tail=tail,
+            longest=longest,
+        )
+        columns |= {name: everywhere(values) for name, values in drawn.items()}
+    parameters = np.zeros((len(one), max(len(kind.parameters) for kind in kinds), d))
+    for i, kind in enumerate(kinds):
+        for k, parameter in enumerate(kind.parameters):
+            parameters[:, k, i] = columns[parameter.name][:, i]
+    return describe(structure.objective, parameters, start, smoothness(structure.objective, parameters, reading, slack))
 
 
 def describe(family: str, parameters: Floats, start: Floats, smooth: tuple[Floats, Floats]) -> Objectives:
     """F0, R0, m and the constants of given objectives."""
-    formula = OBJECTIVES[family]
-    arguments = (x, *formula.parameters)
-    columns = [parameters[:, k] for k in range(len(formula.parameters))]
-    gap = numpy_function(formula.value, arguments)(start, *columns).sum(1)
-    gradient = numpy_function(formula.gradient, arguments)(start, *columns)
-    curvature = columns[[p.name for p in formula.parameters].index("curvature")]
-    strong = curvature.min(1) if family in ("quadratic", "quartic") else np.zeros(len(start))
-    size = gap
-    if family == "log_cosh":
-        # Near 0 its value is a difference of terms of size slope^2/curvature.
-        slope = columns[[p.name for p in formula.parameters].index("slope")]
-        size = gap + (slope**2 / curvature).sum(1)
+    kinds = profiles(family, start.shape[1])
+    heights = evaluate(family, "value", parameters, start)
+    gradient = evaluate(family, "gradient", parameters, start)
+    size, strong = np.abs(heights), np.full(len(start), np.inf)
+    allowed = np.ones(len(start), np.bool_)
+    for i, kind in enumerate(kinds):
+        columns = columns_of(kind, parameters, i)
+        if kind.name == "log_cosh":
+            # Near 0 its value is a difference of terms of size slope^2/curvature.
+            size[:, i] += columns["slope"] ** 2 / columns["curvature"]
+        if kind.name in FAMILIES:
+            # Where f falls, it is a difference of what it was and what it lost.
+            size[:, i] += 8 * np.abs(start[:, i]) * np.abs(gradient[:, i])
+            strength = piece_strength(columns, kind.name)
+        else:
+            strength = columns["curvature"] if kind.name in ("quadratic", "quartic") else np.zeros(len(start))
+        strong = np.minimum(strong, strength)
+        allowed &= meets(kind, columns)
+    allowed &= np.isfinite(heights).all(1) & (np.abs(gradient) < 1e100).all(1)
+    gradient = np.where(allowed[:, None], gradient, 1.0)
     return Objectives(
         family,
         parameters,
         start,
-        gap,
+        heights.sum(1),
         np.sqrt((start**2).sum(1)),
         np.sqrt((gradient**2).sum(1)),
         {"L0": smooth[0], "L1": smooth[1], "strong": strong},
-        16 * np.finfo(np.float64).eps * size,
+        16 * np.finfo(np.float64).eps * size.sum(1),
+        allowed,
     )
 
 
-def _smoothness(structure: Structure, reading: Reading, numbers: Letters) -> tuple[Floats, Floats]:
-    """The least L0 for the chosen L1, and that L1."""
-    one = np.ones(len(numbers["x0"]))
-    if "quartic" not in numbers:
-        letter = reading.slack_letter
-        positive = letter is not None and letter.domain is Domain.POSITIVE
-        return one, np.full_like(one, 2.0**-16 if positive else 0.0)
-    slack = numbers["L1"]
-    return quantise(quartic_smoothness(reading, one, numbers["quartic"], slack) * (1 + 1e-9), up=True), slack
+def _slack(structure: Structure, reading: Reading, numbers: Letters) -> Floats:
+    """L1: a gene where it matters, else the least that its domain allows."""
+    if "L1" in numbers:
+        return numbers["L1"]
+    letter = reading.slack_letter
+    positive = letter is not None and letter.domain is Domain.POSITIVE
+    return np.full(len(numbers["x0"]), 2.0**-16 if positive else 0.0)
+
+
+def smoothness(family: str, parameters: Floats, reading: Reading, slack: Floats) -> tuple[Floats, Floats]:
+    """The least L0 for the given L1 [N], rounded up where it is not simply a curvature, and that L1."""
+    needed = np.zeros(len(slack))
+    for i, kind in enumerate(profiles(family, parameters.shape[2])):
+        columns = columns_of(kind, parameters, i)
+        if kind.name == "quartic":
+            with np.errstate(all="ignore"):  # with L1 = 0 there is none
+                least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], slack)
+        elif kind.name in FAMILIES:
+            least = piece_smoothness(columns, slack, hessian=isinstance(reading.smoothness, HS))
+        else:
+            needed = np.maximum(needed, columns["curvature"])
+            continue
+        finite = np.isfinite(least)
+        rounded = quantise(np.where(finite, least, 1.0) * (1 + 1e-9), up=True)
+        needed = np.maximum(needed, np.where(finite, rounded, np.inf))
+    return needed, slack
 
 
 def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, slack: Floats) -> Floats:
@@ -213,28 +282,39 @@ def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, sla
 # -- step size -------------------------------------------------------------------------------------------------------
 
 _STEP_SIZES = np.geomspace(1e-8, 4.0, 140)
+# Four refinements by a grid of 64 find the end of the interval to eight digits in as many calls.
+_REFINEMENTS, _FINE = 4, np.linspace(0.0, 1.0, 65)
 
 
 def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
     """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
 
-    A grid finds the admissible interval, bisection its upper end; without a condition the largest is 4/L.
+    A grid finds the admissible interval, finer grids its upper end; without a condition the largest is 4/L.
     """
     count = len(fraction)
     if not reading.mentions("eta"):
         return quantise(4.0 * fraction), np.full(count, 4.0)
     column = {name: np.asarray(value).reshape(-1, 1) for name, value in letters.items()}
-    good = np.broadcast_to(reading.conditions_hold({**column, "eta": _STEP_SIZES[None, :]}), (count, len(_STEP_SIZES)))
+
+    def holds(step_sizes: Floats) -> npt.NDArray[np.bool_]:
+        verdict = reading.conditions_hold({**column, "eta": step_sizes})
+        return np.broadcast_to(verdict, (count, step_sizes.shape[1]))
+
+    good = holds(_STEP_SIZES[None, :])
     some = good.any(1)
     least = np.argmax(good, 1)
     last = len(_STEP_SIZES) - 1 - np.argmax(good[:, ::-1], 1)
     low, high = np.log(_STEP_SIZES[last]), np.log(_STEP_SIZES[np.minimum(last + 1, len(_STEP_SIZES) - 1)])
-    for _ in range(45):
-        middle = (low + high) / 2
-        holds = reading.conditions_hold({**letters, "eta": np.exp(middle)})
-        low, high = np.where(holds, middle, low), np.where(holds, high, middle)
+    rows = np.arange(count)
+    for _ in range(_REFINEMENTS):
+        grid = low[:, None] + (high - low)[:, None] * _FINE
+        # The first that fails ends the interval; the low end is known to hold.
+        fails = ~holds(np.exp(grid))
+        fails[:, 0] = False
+        end = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
+        low, high = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
     # The true end is often a simple number: take it if it is admissible.
-    nearest = quantise(np.exp(low))
+    nearest = quantise(np.exp(high))
     cap = np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(low), up=False))
     wish = quantise(np.maximum(cap * fraction, _STEP_SIZES[least]))
     chosen = np.where(fraction >= 1.0, cap, np.minimum(wish, cap))

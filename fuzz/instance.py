@@ -16,7 +16,7 @@ def instance_of(problem: Problem) -> Instance:
         raise ValueError("no engine runs a noise of finitely many atoms")
     return Instance(
         objective=problem.objective.name,
-        objective_parameters=_floats(problem.objective),
+        objective_parameters=[{n: float(v) for n, v in numbers.items()} for numbers in problem.objective.coordinates],
         x0=[float(v) for v in problem.start],
         step_size=float(problem.step_size),
         clipping_threshold=float(problem.clipping_threshold),

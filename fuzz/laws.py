@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
 from fuzz.budget import Meter
 from fuzz.genes import (
@@ -32,8 +33,8 @@ from fuzz.onestep import (
 )
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
+from fuzz.shapes import coordinates
 from fuzz.trajectory import Choices, Scores, choices_of, exact
-from theorems.language.functions import OBJECTIVES
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import (
     ClipSecondMoment,
@@ -43,6 +44,9 @@ from theorems.language.quantities import (
     StepChange,
     StuckGradientNorm,
 )
+
+# No letter has a blank in its name.
+_CAP = "largest eta"
 
 
 class LawLandscape:
@@ -162,7 +166,8 @@ class LawLandscape:
         letters = self.reading.fill(known, {**objectives.tight, "deviation": deviation})
         letters["eta"] = np.ones(count)
         if self.moves or self.reading.mentions("eta"):
-            letters["eta"], _ = fit_step_size(self.reading, letters, numbers.get("fraction", np.ones(count)))
+            wish = numbers.get("fraction", np.ones(count))
+            letters["eta"], letters[_CAP] = fit_step_size(self.reading, letters, wish)
         return letters, objectives, probabilities, atoms, at_zero
 
     def evaluate(self, raw: Floats, replicas: int, meter: Meter, seed: int, first_id: int) -> Scores:
@@ -191,7 +196,28 @@ class LawLandscape:
             score = np.where(at_zero <= 0, score, -np.inf)
         else:
             guide = score
-        return Scores(score, np.zeros(len(raw)), np.where(np.isfinite(guide), guide, -1e3))
+        at = self._at(letters, objectives, probabilities, atoms)
+        return Scores(score, np.zeros(len(raw)), np.where(np.isfinite(guide), guide, -1e3), at)
+
+    def places(self, raw: Floats) -> tuple[Letters, npt.NDArray[np.bool_]]:
+        """The regimes of raw genes [N, G] and whether they meet the conditions."""
+        letters, objectives, probabilities, atoms, at_zero = self._draft(raw)
+        good = ~np.isnan(letters["eta"]) & self.reading.conditions_hold(letters)
+        if self.reading.quantity == StuckGradientNorm:
+            good = good & (at_zero <= 0)
+        return self._at(letters, objectives, probabilities, atoms), np.broadcast_to(good, (len(raw),))
+
+    def _at(self, letters: Letters, objectives: Objectives, probabilities: Floats, atoms: Floats) -> Letters:
+        """The numbers that tell the regime, [N] each; what is clipped is the probability of a clipped sample."""
+        c, m = letters["c"], objectives.gradient_norm
+        square = (m[:, None] + atoms[..., 0]) ** 2 + (atoms[..., 1:] ** 2).sum(-1)
+        deviation = np.sqrt((probabilities * (atoms**2).sum(-1)).sum(1))
+        return {
+            "noise": deviation / c,
+            "start": m / c,
+            "step size": letters["eta"] / letters.get(_CAP, letters["eta"]),
+            "clipped": (probabilities * (square > c[:, None] ** 2)).sum(1),
+        }
 
     def problem(self, raw: Floats) -> tuple[Problem, Choices] | None:
         """The exact problem of one gene vector [G], or ``None`` if it breaks a condition or cannot be made stuck."""
@@ -199,6 +225,8 @@ class LawLandscape:
         if np.isnan(letters["eta"][0]) or not np.ravel(self.reading.conditions_hold(letters))[0]:
             return None
         noise: Family | FiniteLaw
+        if self.moves and not objectives.accurate[0]:
+            return None
         d = self.structure.dimension
         start = [Fraction(float(v)) for v in objectives.start[0]]
         if not self.free_atoms:
@@ -218,12 +246,8 @@ class LawLandscape:
                     return None
                 start[0] = found
             noise = FiniteLaw(tuple((rational(p), tuple(map(rational, a))) for p, a in law))
-        family = OBJECTIVES[objectives.family]
-        coordinates = tuple(
-            {p.name: exact(objectives.parameters[0, k, i]) for k, p in enumerate(family.parameters)} for i in range(d)
-        )
         problem = Problem(
-            objective=Family(objectives.family, coordinates),
+            objective=Family(objectives.family, coordinates(objectives.family, objectives.parameters[0])),
             noise=noise,
             start=tuple(map(rational, start)),
             step_size=exact(letters["eta"][0]),

@@ -45,7 +45,15 @@ from theorems.language.theorem import Theorem
 Predicate = Callable[[Problem, Choices], bool]
 
 _NOISE_RANK = {"none": 0, "symmetric_two_point": 2, "two_point": 2}
-_OBJECTIVES = ("quadratic", "huber", "quartic", "log_cosh", "slope_then_bowl")
+_OBJECTIVES = (
+    "quadratic",
+    "huber",
+    "quartic",
+    "log_cosh",
+    "slope_then_bowl",
+    "piecewise_quadratic",
+    "piecewise_exponential",
+)
 
 
 def complexity(problem: Problem) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ import sympy as sp
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import Objectives
 from fuzz.reading import Floats
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from fuzz.shapes import evaluate
+from theorems.language.functions import NOISES, U0, U1
 
 _BISECTIONS = 54
 SHRINK = 1 - 2.0**-24
@@ -97,12 +98,8 @@ def lattice_law(name: str, numbers: Mapping[str, float], points: int = 4096) -> 
 
 
 def _objective(objectives: Objectives, which: str, norm: bool = False) -> Callable[[Floats], Floats]:
-    formula = OBJECTIVES[objectives.family]
-    function = numpy_function(getattr(formula, which), (x, *formula.parameters))
-    columns = [objectives.parameters[:, None, k, :] for k in range(len(formula.parameters))]
-
     def at(points: Floats) -> Floats:
-        values = function(points, *columns)
+        values = evaluate(objectives.family, which, objectives.parameters, points)
         return np.asarray(np.sqrt((values**2).sum(-1)) if norm else values.sum(-1))
 
     return at
@@ -110,9 +107,7 @@ def _objective(objectives: Objectives, which: str, norm: bool = False) -> Callab
 
 def _next(objectives: Objectives, eta: Floats, c: Floats, atoms: Floats) -> Floats:
     """x' for every atom, [N, K, d]."""
-    formula = OBJECTIVES[objectives.family]
-    columns = [objectives.parameters[:, k] for k in range(len(formula.parameters))]
-    gradient = numpy_function(formula.gradient, (x, *formula.parameters))(objectives.start, *columns)
+    gradient = evaluate(objectives.family, "gradient", objectives.parameters, objectives.start)
     move = clip(gradient[:, None, :] + atoms, c[:, None])
     return np.asarray(objectives.start[:, None, :] - eta[:, None, None] * move)
 

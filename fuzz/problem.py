@@ -5,14 +5,14 @@ The same object is searched over, run by the engines, re-checked exactly, printe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import sympy as sp
 
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES, Noise, Objective, profiles
 from theorems.language.walk import parse_exact, show_exact
 
 # An exact real number, a SymPy expression without letters. SymPy is untyped, so a checker sees Any;
@@ -29,20 +29,26 @@ def _exact(value: object, what: str) -> Exact:
 
 @dataclass(frozen=True)
 class Family:
-    """A named formula of ``theorems.language.functions`` with exact numbers, one mapping for each coordinate."""
+    """A named formula of ``theorems.language.functions`` with exact numbers, one mapping for each coordinate.
+
+    An objective whose coordinates have different families is named by all of them: ``"quadratic+huber"``.
+    """
 
     name: str
     coordinates: tuple[Mapping[str, Exact], ...]
 
-    def _check(self, registry: Mapping[str, Any], what: str) -> None:
-        if self.name not in registry:
-            raise ValueError(f"unknown {what} {self.name!r}; known: {', '.join(sorted(registry))}")
-        wanted = {s.name for s in registry[self.name].parameters}
-        for numbers in self.coordinates:
+    @property
+    def profiles(self) -> Iterator[tuple[Objective, Mapping[str, Exact]]]:
+        """For an objective: the profile of each coordinate with its numbers."""
+        return zip(profiles(self.name, len(self.coordinates)), self.coordinates, strict=True)
+
+    def _check(self, formulas: tuple[Objective | Noise, ...], what: str) -> None:
+        for formula, numbers in zip(formulas, self.coordinates, strict=True):
+            wanted = {s.name for s in formula.parameters}
             if set(numbers) != wanted:
-                raise ValueError(f"{what} {self.name!r} needs the numbers {sorted(wanted)}, not {sorted(numbers)}")
+                raise ValueError(f"{what} {formula.name!r} needs the numbers {sorted(wanted)}, not {sorted(numbers)}")
             for name, value in numbers.items():
-                _exact(value, f"{what} {self.name!r}: {name}")
+                _exact(value, f"{what} {formula.name!r}: {name}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class FiniteLaw:
 class Problem:
     """One instance of clipped SGD: ``x' = x - eta clip_c(grad f(x) + noise)`` from ``start`` for ``steps`` steps.
 
-    The objective is a sum over coordinates of one family's profile, with minimum value 0 at the origin. A one-step
+    The objective is a sum over coordinates of a profile of each, with minimum value 0 at the origin. A one-step
     claim is about the point ``start``.
 
     Raises:
@@ -96,9 +102,11 @@ class Problem:
     tags: frozenset[str] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
-        self.objective._check(OBJECTIVES, "objective")
+        self.objective._check(profiles(self.objective.name, len(self.objective.coordinates)), "objective")
         if isinstance(self.noise, Family):
-            self.noise._check(NOISES, "noise")
+            if self.noise.name not in NOISES:
+                raise ValueError(f"unknown noise {self.noise.name!r}; known: {', '.join(sorted(NOISES))}")
+            self.noise._check((NOISES[self.noise.name],) * len(self.noise.coordinates), "noise")
         if not self.start:
             raise ValueError("the start needs at least one coordinate")
         widths = [("objective", len(self.objective.coordinates))]

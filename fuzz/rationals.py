@@ -1,10 +1,17 @@
-"""Simple rational numbers: the Stern-Brocot tree, exact square roots, and a measure of simplicity."""
+"""Simple rational numbers: the Stern-Brocot tree, exact square roots, a measure of simplicity, short floats."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+BITS = 24
+"""Numbers are rounded to this many binary digits, so that an exact problem has the same numbers as the search."""
+
 
 _WIDTHS = (
     Fraction(9),
@@ -89,3 +96,10 @@ def small_rationals(limit: int) -> list[Fraction]:
     """Positive fractions with numerator and denominator up to ``limit``, the simplest first."""
     found = {Fraction(n, d) for d in range(1, limit + 1) for n in range(1, limit + 1)}
     return sorted(found, key=lambda q: (size(q), q))
+
+
+def quantise(values: npt.NDArray[np.float64], bits: int = BITS, up: bool | None = None) -> npt.NDArray[np.float64]:
+    """Round to ``bits`` binary digits: to nearest, or away from or toward -infinity if ``up`` is True or False."""
+    mantissa, exponent = np.frexp(values)
+    rounding = np.round if up is None else (np.ceil if up else np.floor)
+    return np.asarray(np.ldexp(rounding(np.ldexp(mantissa, bits)), exponent - bits))

@@ -8,13 +8,13 @@ import numpy as np
 import sympy as sp
 
 from fuzz.engine import Batch
-from fuzz.genes import Objectives, describe, quartic_smoothness
+from fuzz.genes import Objectives, describe, smoothness
 from fuzz.instance import instance_of
 from fuzz.onestep import clip_second_moment, drift, next_gradient_norm, step_change
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading
 from fuzz.trajectory import measure
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES, profiles
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import ClipSecondMoment, Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
 
@@ -29,21 +29,23 @@ def deviation_of(problem: Problem) -> sp.Expr:
     return sp.sqrt(sum(variances, sp.Integer(0)))
 
 
+def arrays_of(problem: Problem) -> tuple[Floats, Floats]:
+    """The objective's numbers [1, P, d] and the start [1, d], as floats."""
+    kinds = profiles(problem.objective.name, problem.dimension)
+    parameters = np.zeros((1, max(len(kind.parameters) for kind in kinds), problem.dimension))
+    for i, (kind, numbers) in enumerate(problem.objective.profiles):
+        parameters[0, : len(kind.parameters), i] = [float(numbers[p.name]) for p in kind.parameters]
+    return parameters, np.array([[float(v) for v in problem.start]], np.float64)
+
+
 def letters_of(reading: Reading, problem: Problem, choices: Mapping[Parameter, sp.Expr]) -> tuple[Letters, Objectives]:
     """Float values [1] of the statement's letters at a problem, each as tight as the problem and choices allow."""
-    family = OBJECTIVES[problem.objective.name]
-    parameters = np.array(
-        [[[float(numbers[p.name]) for numbers in problem.objective.coordinates] for p in family.parameters]], np.float64
-    )
-    start = np.array([[float(v) for v in problem.start]], np.float64)
+    family = problem.objective.name
+    parameters, start = arrays_of(problem)
     chosen = {str(p.name): np.array([float(v)]) for p, v in choices.items()}
-    curvature = parameters[:, [p.name for p in family.parameters].index("curvature")].max(1)
     slack = chosen.get(str(reading.slack_letter.name)) if reading.slack_letter is not None else None
-    smooth = (curvature, np.zeros(1) if slack is None else slack)
-    if problem.objective.name == "quartic" and slack is not None:
-        quartic = parameters[:, [p.name for p in family.parameters].index("quartic"), 0]
-        smooth = (quartic_smoothness(reading, curvature, quartic, slack), slack)
-    objectives = describe(problem.objective.name, parameters, start, smooth)
+    smooth = smoothness(family, parameters, reading, np.zeros(1) if slack is None else slack)
+    objectives = describe(family, parameters, start, smooth)
     known: Letters = {
         "c": np.array([float(problem.clipping_threshold)]),
         "eta": np.array([float(problem.step_size)]),
@@ -69,7 +71,7 @@ def rescore(
 ) -> tuple[float, float]:
     """Score and standard error; -inf where a condition fails, a run is invalid, or a one-step law is not finite."""
     letters, objectives = letters_of(reading, problem, choices)
-    good = bool(np.ravel(reading.conditions_hold(letters))[0])
+    good = bool(objectives.allowed[0] and np.ravel(reading.conditions_hold(letters))[0])
     if not good:
         return -np.inf, 0.0
     if reading.quantity.scope is Scope.ONE_STEP:
@@ -79,7 +81,7 @@ def rescore(
         return -np.inf, 0.0
     batch = Batch.of([instance_of(problem)], seed=seed, instance_ids=[instance_id])
     runs = 1 if problem.deterministic else replicas
-    score, error = measure(reading, letters, batch, runs, objectives.rounding)
+    score, error, _ = measure(reading, letters, batch, runs, objectives.rounding)
     return float(score[0]), float(error[0])
 
 

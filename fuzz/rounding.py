@@ -12,17 +12,29 @@ and Z one on the expected size of every term of the noise formula (at most twice
 errors. Formulas have fewer than 16 operations; 64 leaves room for elementary functions that err by some units in the
 last place. The run stays within ``|x_0| + eta c T``.
 
+**Piecewise profiles.** u is a sum over eight pieces of ``k h``, where the overlaps h add up to at most ``|x|``. An end
+of a piece is a sum of at most three lengths, W in all, so h errs by at most ``4 u (|x| + W)``, and with products and
+sums u errs by less than ``32 u (|x| + W)``: a factor of ``gamma'(U) = L e^(kappa U)`` more in the gradient, ``U <=
+|x|`` being the largest ``|u|``. So G is taken as ``gamma(U) + gamma'(U) (|x| + W)``, and a value's terms as ``|x|``
+times that.
+
 **Whole runs.** Errors add up with a factor of at most ``rate`` a step. On a line ``x -> x - eta clip(f'(x) + z)`` with
-convex f and ``eta L <= 2`` has slopes in [-1, 1], so the rate is 1; otherwise it is ``1 + eta L``.
+``-N <= f'' <= L`` and ``eta L <= 2`` has slopes in ``[-1, 1 + eta N]``, so the rate is ``1 + eta N``: 1 if f is convex.
+Otherwise it is ``1 + eta L``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from fuzz.pieces import FAMILIES
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.rescore import deviation_of
 from theorems.language.functions import OBJECTIVES
+from theorems.language.pieces import SIDES
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm, Quantity
 from theorems.language.units import CURVATURE, GRADIENT, LENGTH
 
@@ -45,28 +57,63 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
         return None
     d, steps, eta = problem.dimension, problem.steps, float(problem.step_size)
     reach = max(abs(float(v)) for v in problem.start) + eta * c * steps
-    steepest, sizes, values = 0.0, 0.0, 0.0
-    for numbers in problem.objective.coordinates:
-        curvature, gradient, value = _largest(problem.objective.name, numbers, reach)
-        steepest, sizes, values = max(steepest, curvature), sizes + gradient, values + value
+    steepest, concave, sizes, values = 0.0, 0.0, 0.0, 0.0
+    for profile, numbers in problem.objective.profiles:
+        found = _pieces(numbers, reach) if profile.name in FAMILIES else _largest(profile.name, numbers, reach)
+        steepest, concave = max(steepest, found.curvature), max(concave, found.concave)
+        sizes, values = sizes + found.gradient, values + found.value
     noise = 0.0 if problem.deterministic else 2 * math.sqrt(d) * float(deviation_of(problem))
     one_step = _FACTOR * d * _UNIT * (d * reach + eta * (c + sizes + noise))
-    growth = 1.0 if d == 1 and eta * steepest <= 2 else 1 + eta * steepest
-    if not math.isfinite(one_step + growth) or steps * math.log(growth) > _LONGEST:
+    growth = 1 + eta * (concave if d == 1 and eta * steepest <= 2 else steepest)
+    if not math.isfinite(one_step + growth + values) or steps * math.log(growth) > _LONGEST:
         return None
     moved = steps * growth**steps * one_step
     if quantity == FinalGap:
         # The run stays where the gradient is at most `sizes`.
-        found = sizes * moved + _FACTOR * d * _UNIT * values
+        error = sizes * moved + _FACTOR * d * _UNIT * values
     else:
-        found = steepest * moved + _FACTOR * d * _UNIT * sizes + (steps + 4) * _UNIT * sizes
+        error = steepest * moved + _FACTOR * d * _UNIT * sizes + (steps + 4) * _UNIT * sizes
     # The bound itself was computed in floats.
-    return 2 * found if math.isfinite(found) else None
+    return 2 * error if math.isfinite(error) else None
 
 
-def _largest(family: str, numbers: object, reach: float) -> tuple[float, float, float]:
-    """The largest curvature, gradient term and value term of one coordinate's profile on ``[-reach, reach]``."""
-    assert isinstance(numbers, dict)
+@dataclass(frozen=True)
+class _Sizes:
+    """Bounds on one coordinate's profile on ``[-reach, reach]``: f'', -f'', terms of the gradient and of the value."""
+
+    curvature: float
+    concave: float
+    gradient: float
+    value: float
+
+
+def _pieces(numbers: Mapping[str, Any], reach: float) -> _Sizes:
+    known = {name: float(v) for name, v in numbers.items()}
+    steepest = max(abs(v) for name, v in known.items() if "bend" in name)
+    falling = max(max(-v, 0.0) for name, v in known.items() if "bend" in name)
+    power = known.get("growth", 0.0) * _farthest(known, reach)
+    if not power < 600:
+        return _Sizes(math.inf, math.inf, math.inf, math.inf)
+    most = known["curvature"] * math.exp(power)
+    length = reach + sum(v for name, v in known.items() if "width" in name)
+    # gamma(U) <= U gamma'(U).
+    gradient = most * (reach + length)
+    return _Sizes(steepest * most, falling * most, gradient, 4 * reach * gradient)
+
+
+def _farthest(known: Mapping[str, float], reach: float) -> float:
+    """The largest ``|u|`` at ``|x| <= reach``; the last place of a float does not matter here."""
+    farthest = 0.0
+    for side in SIDES:
+        left, u = reach, 0.0
+        for width, bend in zip((*side.widths, None), side.bends, strict=True):
+            step = left if width is None else min(known[width.name], left)
+            u, left = u + known[bend.name] * step, left - step
+            farthest = max(farthest, abs(u))
+    return farthest * (1 + 1e-9)
+
+
+def _largest(family: str, numbers: Mapping[str, Any], reach: float) -> _Sizes:
     units = {p.name: p.unit for p in OBJECTIVES[family].parameters}
     sizes = {name: abs(float(v)) for name, v in numbers.items()}
     length = reach + sum(v for name, v in sizes.items() if units[name] == LENGTH)
@@ -74,4 +121,4 @@ def _largest(family: str, numbers: object, reach: float) -> tuple[float, float, 
     slopes = sum(v for name, v in sizes.items() if units[name] == GRADIENT)
     curvature += 3 * sizes.get("quartic", 0.0) * length * length
     gradient = curvature * length + slopes
-    return curvature, gradient, gradient * length + slopes * slopes / sizes["curvature"]
+    return _Sizes(curvature, 0.0, gradient, gradient * length + slopes * slopes / sizes["curvature"])

@@ -11,28 +11,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fuzz.arm import Arm
 from fuzz.budget import Budget, Meter
+from fuzz.coverage import Coverage, CoverageSummary, axes_of
 from fuzz.genes import Structure
+from fuzz.holds import Holds
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
-from fuzz.strategies import Landscape, boundary_structures, canonical, draw_structures, landscape
+from fuzz.strategies import boundary_structures, canonical, draw_structures, landscape
 from fuzz.trajectory import Choices, Scores
 from theorems.language.parameters import Parameter
+from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
 
-_POPULATION = 16
 _DESIGN = 48
 _DRAWN = 24
 _GENERATIONS = (12, 24, 48, 96)
 _REPLICAS = (4, 8, 32, 128)
 _FINAL_REPLICAS = 512
 _STEPS_PER_SECOND = 2e7
+# Empty regimes: so many points of a structure are looked at, so many of a regime are scored, for at most this part of
+# the budget; and scores on the map of noisy claims are estimated anew for at most that part.
+_DRAFTS, _EACH, _COVER, _FRESH = 96, 3, 0.1, 0.05
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class SearchResult:
         steps, seconds, evaluations: engine steps, wall clock, problems scored.
         regimes: best score seen in each structure that was tried, by its name; selection makes it optimistic.
         history: (steps, best score so far), for a plot.
+        coverage: the regimes that were looked at; None where nothing was searched.
         stopped: ``"budget"``, ``"enough"``, or ``"out of reach"`` where no engine runs what the theorem speaks of.
     """
 
@@ -79,6 +84,7 @@ class SearchResult:
     regimes: Mapping[str, float] = field(default_factory=dict)
     history: tuple[tuple[int, float], ...] = ()
     stopped: str = "budget"
+    coverage: CoverageSummary | None = None
 
     @property
     def best(self) -> Candidate | None:
@@ -113,7 +119,8 @@ def search(
         progress: see :data:`Progress`.
         extra_starts: problems from elsewhere (a witness, say) that compete as they are.
         enough: stop once a candidate's score, less three standard errors, is above this.
-        at: parameters that are held: ``c``, sigma, ``m`` or a free letter.
+        at: parameters that are held: ``c``, sigma or a free letter; for one step ``m``; for whole runs ``eta``, ``T``,
+            ``F0`` and abbreviations that speak of them, such as theta (see :mod:`fuzz.holds`).
 
     Raises:
         ValueError: one line: an unknown device, a parameter that cannot be held, or assumptions that no family meets.
@@ -123,57 +130,6 @@ def search(
     if out_of_reach(theorem):
         return SearchResult((), -math.inf, 0, 0.0, 0, stopped="out of reach")
     return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
-
-
-class _Arm:
-    """One structure and its CMA-ES."""
-
-    def __init__(self, inside: Landscape, rng: np.random.Generator, start: Floats | None = None) -> None:
-        self.inside, self.rng = inside, rng
-        self.best: Floats | None = start
-        self.guide, self.score, self.error = -math.inf, -math.inf, 0.0
-        self._strategy: Any = None
-
-    @property
-    def size(self) -> int:
-        return len(self.inside.genes)
-
-    @property
-    def rank(self) -> float:
-        return self.guide - self.error
-
-    def design(self, count: int) -> Floats:
-        """Random points; a third have each gene at an end with probability 1/4, for extremes are where claims fail."""
-        points = self.rng.random((count, self.size))
-        ends = self.rng.random((count, self.size)) < 0.25
-        ends[count // 3 :] = False
-        return np.where(ends, np.round(points), points)
-
-    def ask(self) -> Floats:
-        if self._strategy is None:
-            import cma
-
-            def normal(*shape: int) -> npt.NDArray[np.float64]:
-                return self.rng.standard_normal(shape)
-
-            options = {"verbose": -9, "randn": normal, "seed": math.nan, "popsize": _POPULATION, "verb_log": 0}
-            self._strategy = cma.CMAEvolutionStrategy(self.best, 0.2, options)
-        return np.array(self._strategy.ask())
-
-    def tell(self, points: Floats, guide: Floats) -> bool:
-        """Whether CMA-ES can go on."""
-        outside = np.abs(points - np.clip(points, 0, 1)).sum(1)
-        scale = np.maximum(1e-3, np.abs(guide) * 1e-3)
-        self._strategy.tell(list(points), list(-guide + outside * scale))
-        return not self._strategy.stop()
-
-    @property
-    def favourite(self) -> Floats:
-        """The mean of the search distribution, a better guess than any single noisy point."""
-        return np.asarray(self._strategy.result.xfavorite)
-
-    def forget(self) -> None:
-        self._strategy = None
 
 
 class _Search:
@@ -189,25 +145,17 @@ class _Search:
         self.reading, self.seed, self.oracle, self.progress = Reading(theorem), seed, oracle, progress
         self.meter = Meter(budget)
         self.pins = {str(p.name): float(v) for p, v in at.items()}
-        self._check_pins()
+        self.holds = Holds(self.reading, self.pins)
         # One evaluation may cost at most this, so that no structure eats the budget.
-        total = float(budget.steps) if budget.steps is not None else (budget.seconds or 1.0) * _STEPS_PER_SECOND
-        self.cost_cap = max(total / 50, 1e3)
+        self.total = float(budget.steps) if budget.steps is not None else (budget.seconds or 1.0) * _STEPS_PER_SECOND
+        self.cost_cap = max(self.total / 50, 1e3)
         self.enough: float | None = None
         self.enough_found = False
         self.next_id = 0
         self.regimes: dict[str, float] = {}
         self.history: list[tuple[int, float]] = []
         self.hall: dict[Structure, tuple[Floats, float, float]] = {}
-
-    def _check_pins(self) -> None:
-        letter = self.reading.sigma_letter
-        allowed = {"c", "m", *(str(p.name) for p in self.reading.free)} | ({str(letter.name)} if letter else set())
-        for name, value in self.pins.items():
-            if name not in allowed:
-                raise ValueError(f"cannot hold {name}; what can be held: {', '.join(sorted(allowed))}")
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be held at a positive number, not {value}")
+        self.coverage = Coverage(axes_of(self.reading, self.holds))
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -225,6 +173,8 @@ class _Search:
                 break
             bracket += 1
         candidates = self._candidates(others)
+        if stopped == "budget":
+            self._judge_regimes()
         score = candidates[0].score if candidates else -math.inf
         return SearchResult(
             candidates,
@@ -235,22 +185,26 @@ class _Search:
             dict(self.regimes),
             tuple(self.history),
             stopped,
+            self.coverage.summary(),
         )
 
-    def _arms(self, bracket: int) -> list[_Arm]:
+    def _arms(self, bracket: int) -> list[Arm]:
         drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + bracket, self.oracle)
         if bracket == 0:
             drawn = boundary_structures(self.reading, self.oracle) + drawn
         champions = sorted(self.hall, key=lambda s: self.hall[s][1] - self.hall[s][2], reverse=True)[:3]
-        names = list(dict.fromkeys(canonical(self.reading, s, self.pins) for s in [*champions, *drawn]))
+        return self._made([*champions, *drawn], bracket)
+
+    def _made(self, structures: Sequence[Structure], bracket: int) -> list[Arm]:
+        names = list(dict.fromkeys(canonical(self.reading, s, self.pins) for s in structures))
         made = []
         for number, structure in enumerate(names):
             rng = np.random.default_rng([self.seed % 2**63, bracket, number])
             inside = landscape(self.reading, structure, self.pins)
-            made.append(_Arm(inside, rng, self.hall[structure][0] if structure in self.hall else None))
+            made.append(Arm(inside, rng, self.hall[structure][0] if structure in self.hall else None))
         return made
 
-    def _bracket(self, arms: list[_Arm], bracket: int) -> None:
+    def _bracket(self, arms: list[Arm], bracket: int) -> None:
         for arm in arms:
             if self.meter.spent and bracket + len(self.regimes) > 0:
                 return
@@ -260,6 +214,8 @@ class _Search:
             if not arm.size:
                 points = points[:1]
             self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
+        if bracket == 0:
+            self._cover(arms)
         for level, generations in enumerate(_GENERATIONS):
             arms = sorted((a for a in arms if math.isfinite(a.guide)), key=lambda a: a.rank, reverse=True)
             arms = arms[: max(3, math.ceil(len(arms) / 2))]
@@ -269,7 +225,7 @@ class _Search:
                 if self._check_enough(arm.inside.structure) or self.meter.spent:
                     return
 
-    def _advance(self, arm: _Arm, generations: int, replicas: int) -> None:
+    def _advance(self, arm: Arm, generations: int, replicas: int) -> None:
         """Some generations of CMA-ES, then a fresh estimate of the best point."""
         if arm.size < 2:
             return
@@ -286,7 +242,7 @@ class _Search:
         if not going:
             arm.forget()
 
-    def _refresh(self, arm: _Arm, replicas: int) -> None:
+    def _refresh(self, arm: Arm, replicas: int) -> None:
         """Replace the selected score of the best point, or of the favourite, by a fresh one."""
         assert arm.best is not None
         points = np.stack([arm.best, arm.favourite])
@@ -297,25 +253,27 @@ class _Search:
         arm.score, arm.error = float(fresh.score[0]), float(fresh.error[0])
         self._remember(arm)
 
-    def _evaluate(self, arm: _Arm, points: Floats, replicas: int) -> Scores:
+    def _evaluate(self, arm: Arm, points: Floats, replicas: int) -> Scores:
         longest = arm.inside.structure.steps[1]
         affordable = max(2, int(self.cost_cap / (len(points) * math.sqrt(longest * arm.inside.structure.steps[0]))))
         scores = arm.inside.evaluate(points, min(replicas, affordable), self.meter, self.seed, self.next_id)
         self.next_id += len(points)
+        structure = arm.inside.structure
+        self.coverage.add(scores.at, scores.score - scores.error, lambda row: (structure, points[row].copy()))
         if self.progress is not None:
             self.progress(
                 min(1.0, self.meter.fraction), self.history[-1][1] if self.history else -math.inf, self.meter.steps
             )
         return scores
 
-    def _learn(self, arm: _Arm, points: Floats, scores: Scores) -> None:
+    def _learn(self, arm: Arm, points: Floats, scores: Scores) -> None:
         chosen = int(np.argmax(scores.guide - scores.error))
         if scores.guide[chosen] - scores.error[chosen] > arm.rank:
             arm.best, arm.guide = points[chosen], float(scores.guide[chosen])
             arm.score, arm.error = float(scores.score[chosen]), float(scores.error[chosen])
         self._remember(arm)
 
-    def _remember(self, arm: _Arm) -> None:
+    def _remember(self, arm: Arm) -> None:
         structure = arm.inside.structure
         regime = structure.regime
         self.regimes[regime] = max(self.regimes.get(regime, -math.inf), arm.score)
@@ -327,6 +285,51 @@ class _Search:
             self.hall[structure] = (arm.best, arm.score, arm.error)
         if not self.history or lower > self.history[-1][1]:
             self.history.append((self.meter.steps, lower))
+
+    # -- regimes -----------------------------------------------------------------------------------------------------
+
+    def _cover(self, arms: list[Arm]) -> None:
+        """Score a few problems in every regime that no structure has been in, if the hypotheses admit one there."""
+        wanted = dict.fromkeys(self.coverage.unseen(), _EACH)
+        self.coverage.drafted = {self.coverage.sides(cell) for cell in self.coverage.entries}
+        most = self.meter.fraction + _COVER
+        more = draw_structures(self.reading, 2 * _DRAWN, self.seed * 1009 + 503, self.oracle) if wanted else []
+        for arm in [*arms, *self._made(more, 503)]:
+            if not wanted or self.meter.fraction >= min(most, 1.0):
+                return
+            if not arm.size:
+                continue
+            points = arm.design(_DRAFTS)
+            at, good = arm.inside.places(points)
+            chosen = []
+            for row, cell in enumerate(self.coverage.places(at, _DRAFTS)):
+                regime = self.coverage.sides(tuple(map(int, cell)))
+                if good[row]:
+                    self.coverage.drafted.add(regime)
+                if good[row] and wanted.get(regime):
+                    wanted[regime] -= 1
+                    chosen.append(row)
+            if chosen:
+                self._learn(arm, points[chosen], self._evaluate(arm, points[chosen], _REPLICAS[0]))
+                wanted = {regime: left for regime, left in wanted.items() if left}
+        self.coverage.complete = True
+
+    def _judge_regimes(self) -> None:
+        """Estimate the best scores of the regimes anew where noise took part in selecting them."""
+        leaders = self.coverage.leaders()
+        if not leaders or self.reading.exact_gradients or self.reading.quantity.scope is Scope.ONE_STEP:
+            return
+        for entry in leaders:
+            structure, point = entry.champion
+            inside = landscape(self.reading, structure, self.pins)
+            entry.fresh = True
+            if not inside.stochastic:
+                continue
+            longest = structure.steps[1]
+            replicas = int(np.clip(self.total * _FRESH / (len(leaders) * longest), 8, _FINAL_REPLICAS))
+            scores = inside.evaluate(point[None, :], replicas, self.meter, self.seed, self.next_id)
+            self.next_id += 1
+            entry.best = float(scores.score[0] - scores.error[0])
 
     # -- candidates --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,8 +11,9 @@ import sympy as sp
 from fuzz.onestep import Law, rational
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.rationals import simpler_than
-from theorems.language.functions import NOISES, OBJECTIVES
-from theorems.language.parameters import Parameter
+from fuzz.shapes import allowed
+from theorems.language.functions import NOISES, PLUS, Noise, Objective
+from theorems.language.parameters import Domain, Parameter
 
 _ROUND = [digit * 10**k for k in range(8) for digit in (1, 2, 3, 5)]
 
@@ -28,22 +29,18 @@ def rescaled(problem: Problem) -> Iterator[Problem]:
 def scale_problem(problem: Problem, a: sp.Expr, b: sp.Expr) -> Problem:
     """The same problem under ``f -> a f, x -> b x``, with a, b > 0."""
 
-    def family(given: Family, letters: Mapping[str, Parameter]) -> Family:
-        return Family(
-            given.name,
-            tuple(
-                {n: sp.nsimplify(v * letters[n].unit.scale(a, b)) for n, v in numbers.items()}
-                for numbers in given.coordinates
-            ),
-        )
+    def scaled(numbers: Mapping[str, sp.Expr], parameters: Iterable[Parameter]) -> dict[str, sp.Expr]:
+        return {p.name: sp.nsimplify(numbers[p.name] * p.unit.scale(a, b)) for p in parameters}
 
     force = a / b
-    objective = family(problem.objective, {p.name: p for p in OBJECTIVES[problem.objective.name].parameters})
+    coordinates = tuple(scaled(numbers, profile.parameters) for profile, numbers in problem.objective.profiles)
+    objective = Family(problem.objective.name, coordinates)
     noise: Family | FiniteLaw
     if isinstance(problem.noise, FiniteLaw):
         noise = FiniteLaw(tuple((p, tuple(e * force for e in v)) for p, v in problem.noise.atoms))
     else:
-        noise = family(problem.noise, {p.name: p for p in NOISES[problem.noise.name].parameters})
+        law = NOISES[problem.noise.name].parameters
+        noise = Family(problem.noise.name, tuple(scaled(numbers, law) for numbers in problem.noise.coordinates))
     return replace(
         problem,
         objective=objective,
@@ -87,7 +84,9 @@ def flatter(problem: Problem) -> Iterator[Problem]:
             noise = FiniteLaw(tuple((p, tuple(v[i] for i in keep)) for p, v in problem.noise.atoms))
         else:
             noise = Family(problem.noise.name, tuple(problem.noise.coordinates[i] for i in keep))
-        objective = Family(problem.objective.name, tuple(problem.objective.coordinates[i] for i in keep))
+        kinds = list(problem.objective.profiles)
+        names = PLUS.join(kinds[i][0].name for i in keep) if PLUS in problem.objective.name else problem.objective.name
+        objective = Family(names, tuple(kinds[i][1] for i in keep))
         yield replace(problem, objective=objective, noise=noise, start=tuple(problem.start[i] for i in keep))
 
 
@@ -108,6 +107,9 @@ def plainer(problem: Problem) -> Iterator[Problem]:
     if problem.objective.name == "slope_then_bowl":
         slopes = tuple({n: numbers[n] for n in ("curvature", "slope")} for numbers in problem.objective.coordinates)
         yield replace(problem, objective=Family("huber", slopes))
+    if problem.objective.name == "piecewise_exponential":
+        straight = tuple({n: v for n, v in c.items() if n != "growth"} for c in problem.objective.coordinates)
+        yield replace(problem, objective=Family("piecewise_quadratic", straight))
     if isinstance(problem.noise, Family) and problem.noise.name != "none":
         yield replace(problem, noise=Family("none", ({},) * problem.dimension))
 
@@ -121,24 +123,26 @@ def shorter_numbers(problem: Problem) -> Iterator[Problem]:
     for i, entry in enumerate(problem.start):
         for value in _simpler(entry):
             yield replace(problem, start=(*problem.start[:i], value, *problem.start[i + 1 :]))
-    for objective in _shorter_family(problem.objective):
+    for objective in _shorter_family(problem.objective, [profile for profile, _ in problem.objective.profiles]):
         yield replace(problem, objective=objective)
     if isinstance(problem.noise, Family):
-        for noise in _shorter_family(problem.noise):
+        formula = NOISES[problem.noise.name]
+        for noise in _shorter_family(problem.noise, [formula] * problem.dimension):
             yield replace(problem, noise=noise)
     else:
         for law in _shorter_laws(law_of(problem.noise)):
             yield replace(problem, noise=finite(law))
 
 
-def _shorter_family(family: Family) -> Iterator[Family]:
-    for i, numbers in enumerate(family.coordinates):
+def _shorter_family(family: Family, formulas: Sequence[Objective | Noise]) -> Iterator[Family]:
+    for i, (formula, numbers) in enumerate(zip(formulas, family.coordinates, strict=True)):
+        domains = {p.name: p.domain for p in formula.parameters}
         for name, value in numbers.items():
-            for simpler in _simpler(value, dyadic=name == "probability"):
+            # Where 0 is allowed it may be simplest of all: no bend, or no piece.
+            zero = (sp.Integer(0),) if domains[name] is not Domain.POSITIVE and value != 0 else ()
+            for simpler in (*zero, *_simpler(value, dyadic=name == "probability")):
                 changed = {**numbers, name: simpler}
-                if name == "slope" and "start" in numbers and changed["start"] < simpler / numbers["curvature"]:
-                    continue
-                if name == "probability" and simpler >= 1:
+                if not allowed(formula, changed):
                     continue
                 yield Family(family.name, (*family.coordinates[:i], changed, *family.coordinates[i + 1 :]))
 

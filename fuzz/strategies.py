@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuzz.genes import Structure
+from fuzz.holds import Holds
 from fuzz.laws import LawLandscape
+from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
 from fuzz.reading import Letters, Reading
 from fuzz.trajectory import RunLandscape
@@ -27,6 +29,9 @@ _DEVIATIONS = ((1e-2, 0.3), (0.3, 3.0), (3.0, 1e2), (1.0, 1.0), (1e-2, 1e2))
 _STEPS = ((1, 1), (2, 8), (8, 64), (64, 1000), (1000, 20000))
 _SYMMETRIC = ("symmetric_two_point", "gaussian", "student_t")
 _GRID = 64
+_PIECES = ((2, 1), (3, 1), (3, 2), (5, 3))
+_GROWING = ("quartic", "piecewise_exponential")
+"""Families whose curvature has no bound."""
 
 
 def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
@@ -94,6 +99,8 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
     if sigma in pins and structure.noise != "none":
         ratio = pins[sigma] / pins.get("c", 1.0)
         structure = replace(structure, deviation=(ratio, ratio))
+    if reading.quantity.scope is Scope.TRAJECTORY:
+        return Holds(reading, pins).fits(structure)
     if reading.quantity in (Drift, StuckGradientNorm, ClipSecondMoment) and not reading.mentions("eta"):
         structure = replace(structure, at_cap=False)
     return structure
@@ -108,14 +115,15 @@ def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structur
         counts = (2, 4) if reading.symmetric else (2, 3)
         laws = [Structure(noise="finite", atoms=k, mirrored=reading.symmetric) for k in counts]
         if reading.quantity in (StepChange, NextGradientNorm):
-            bases = [Structure(objective=o, at_cap=cap) for o in objectives for cap in (True, False)]
+            bases = [Structure(objective=o, at_cap=cap, pieces=_pieces(o)) for o in objectives for cap in (True, False)]
             return bases if reading.exact_gradients else bases + [replace(s, deviation=wide) for s in laws]
         if reading.exact_gradients:
             return [Structure()]
         return [replace(s, deviation=r) for s in laws for r in ranges]
     first = objectives[0]
-    found = [Structure(objective=o, steps=steps, at_cap=True) for o in objectives for steps in _STEPS[:3]]
-    found += [Structure(objective=o, steps=steps) for o in objectives for steps in ((2, 64), (64, 2000))]
+    shaped = [Structure(objective=o, pieces=_pieces(o)) for o in objectives]
+    found = [replace(s, steps=steps, at_cap=True) for s in shaped for steps in _STEPS[:3]]
+    found += [replace(s, steps=steps) for s in shaped for steps in ((2, 64), (64, 2000))]
     if not reading.exact_gradients:
         found = [Structure(objective=first, at_cap=True), Structure(objective=first, steps=(2, 64))]
         found += [
@@ -128,12 +136,16 @@ def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structur
     return list(dict.fromkeys(found))
 
 
+def _pieces(objective: str) -> tuple[int, int]:
+    return (3, 1) if objective in FAMILIES else (0, 0)
+
+
 def objective_families(reading: Reading) -> list[str]:
     """Objective families that meet the assumptions."""
     slack = reading.slack_letter is not None and reading.smoothness is not None and not reading.plainly_smooth
-    found = [name for name in OBJECTIVES if name != "quartic" or slack or reading.smoothness is None]
+    found = [name for name in OBJECTIVES if name not in _GROWING or slack or reading.smoothness is None]
     if reading.needs_strong:
-        found = [name for name in found if name in ("quadratic", "quartic")]
+        found = [name for name in found if name in ("quadratic", "quartic", *FAMILIES)]
     if reading.quantity in (Drift, StuckGradientNorm):
         found = ["quadratic"]
     return found
@@ -181,7 +193,8 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
         objective, noise = draw(st.sampled_from(objectives)), draw(st.sampled_from(noises))
-        dimension = 1 if objective == "quartic" else draw(st.sampled_from((1, 1, 1, 2)))
+        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 1, 2)))
+        shaped = objective in FAMILIES
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         return Structure(
             objective=objective,
@@ -193,6 +206,8 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             tail=draw(st.sampled_from((1, -1))) if noise in ("two_point", "skewed_exponential") else 1,
             atoms=0 if noise != "finite" else draw(st.sampled_from((2, 4) if mirrored else (2, 3, 4))),
             mirrored=mirrored,
+            pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
+            dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),
         )
 
     return whole()

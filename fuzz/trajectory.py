@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sympy as sp
 
 from fuzz.budget import Meter
+from fuzz.coverage import clipped_part
 from fuzz.engine import Batch, run
 from fuzz.genes import (
     Gene,
@@ -22,14 +24,19 @@ from fuzz.genes import (
     objective_genes,
     quantise,
 )
+from fuzz.holds import Holds, at_gap
 from fuzz.problem import Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
-from theorems.language.functions import LATTICE, NOISES, OBJECTIVES
+from fuzz.shapes import coordinates
+from theorems.language.functions import LATTICE, NOISES
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
 
 ALL_STEPS = 8192
 """Up to this many steps a minimum over time is over all of them."""
+
+_KEPT = 2_000_000
+"""Coordinates of states that are kept to see which steps were clipped."""
 
 Choices = dict[Parameter, sp.Expr]
 """Values of the letters that a problem leaves open, such as a rational sigma that bounds its deviation."""
@@ -43,23 +50,39 @@ class Scores:
         score: [N]; -inf where the problem breaks a hypothesis or its runs are not finite.
         error: one standard error of the score, [N]; 0 without noise.
         guide: [N], equals the score where it is finite, else a slope that leads towards it.
+        at: the numbers [N] that tell the regime, by the names of :mod:`fuzz.coverage`; NaN where not known.
     """
 
     score: Floats
     error: Floats
     guide: Floats
+    at: Letters = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """N problems as arrays; ``good`` says which meet the conditions."""
+    """N problems as arrays; ``good`` says which meet the conditions, ``cap`` is the largest step size that they allow
+    (NaN where it is held)."""
 
     objectives: Objectives
     noise: Floats
+    deviation: Floats
     eta: Floats
+    cap: Floats
     steps: np.ndarray[Any, np.dtype[np.int64]]
     letters: Letters
     good: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @property
+    def at(self) -> Letters:
+        """The numbers that tell the regime and are known before a run, [N]."""
+        c = self.letters["c"]
+        return {
+            "noise": self.deviation / c,
+            "start": self.objectives.gradient_norm / c,
+            "steps": self.steps.astype(np.float64),
+            "step size": self.eta / self.cap,
+        }
 
 
 class RunLandscape:
@@ -68,17 +91,19 @@ class RunLandscape:
     Args:
         reading: the theorem.
         structure: what is fixed.
-        pins: values of ``c`` or of sigma that are not searched.
+        pins: values that are held, by the name of a letter; see :mod:`fuzz.holds`.
 
     Raises:
-        ValueError: if the quantity is not one of whole runs.
+        ValueError: if the quantity is not one of whole runs, or a letter cannot be held.
     """
 
     def __init__(self, reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> None:
         if reading.quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
             raise ValueError(f"{reading.quantity} is not measured on whole runs")
-        self.reading, self.structure, self.pins = reading, structure, dict(pins or {})
-        genes = objective_genes(structure, reading)
+        self.reading, self.pins, self.holds = reading, dict(pins or {}), Holds(reading, pins or {})
+        self.structure = structure = self.holds.fits(structure)
+        # A held F0 says how far out the start is, so that only its direction is searched.
+        genes = [g for g in objective_genes(structure, reading) if g.name != "x0" or not self.holds.sets_gap]
         noise = NOISES[structure.noise]
         self.stochastic = structure.noise != "none"
         if self.stochastic:
@@ -100,6 +125,7 @@ class RunLandscape:
         """Problems for raw genes [N, G]."""
         numbers, count = decode(self.genes, raw), len(raw)
         structure, reading = self.structure, self.reading
+        numbers.setdefault("x0", np.ones(count))
         objectives = build_objectives(structure, reading, numbers)
         noise, deviation = self._noise(numbers, count)
         steps = np.round(numbers["steps"] if "steps" in numbers else np.full(count, float(structure.steps[0])))
@@ -120,17 +146,31 @@ class RunLandscape:
             letters[name] = quantise(letters[name], 40, up=True) if self.stochastic else letters[name]
             if name in self.pins:
                 letters[name] = np.full(count, self.pins[name])
+        eta, cap = self._step_size(letters, numbers, count)
+        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
+        gap = self.holds.gap(letters, count)
+        if gap is not None:
+            objectives = at_gap(objectives, gap)
+            letters["F0"], letters["R0"] = objectives.gap, objectives.distance
+        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
+        return Draft(objectives, noise, deviation, letters["eta"], cap, letters["T"].astype(np.int64), letters, good)
+
+    def _step_size(self, letters: Letters, numbers: Letters, count: int) -> tuple[Floats, Floats]:
+        """Step size and its cap, [N] each, NaN where there is none; a held one has no cap. May lengthen runs."""
+        held = self.holds.step_size(letters, count)
+        if held is not None:
+            return held, np.full(count, np.nan)
+        reading, steps = self.reading, letters["T"]
         fraction = numbers.get("fraction", np.ones(count))
-        eta, _ = fit_step_size(reading, letters, fraction)
+        eta, cap = fit_step_size(reading, letters, fraction)
         for longer in (10.0, 100.0, 1000.0):
             short = np.isnan(eta)
             if not (short.any() and reading.mentions("T")):
                 break
-            letters["T"] = np.where(short, np.minimum(steps * longer, structure.steps[1]), letters["T"])
-            eta = np.where(short, fit_step_size(reading, letters, fraction)[0], eta)
-        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
-        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
-        return Draft(objectives, noise, letters["eta"], letters["T"].astype(np.int64), letters, good)
+            letters["T"] = np.where(short, np.minimum(steps * longer, self.structure.steps[1]), letters["T"])
+            again = fit_step_size(reading, letters, fraction)
+            eta, cap = np.where(short, again[0], eta), np.where(short, again[1], cap)
+        return eta, cap
 
     def _noise(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
         """Parameters [N, Q, d] and the standard deviation of the vector [N]."""
@@ -163,15 +203,22 @@ class RunLandscape:
         draft = self.draft(raw)
         count = len(raw)
         score, error = np.full(count, -np.inf), np.zeros(count)
+        clipped = np.full(count, np.nan)
         rows = np.flatnonzero(draft.good)
         if len(rows):
             batch = self.batch(draft, rows, seed, first_id)
             letters = {name: np.broadcast_to(value, (count,))[rows] for name, value in draft.letters.items()}
             runs = replicas if self.stochastic else 1
             rounding = draft.objectives.rounding[rows]
-            score[rows], error[rows] = measure(self.reading, letters, batch, runs, rounding)
+            score[rows], error[rows], clipped[rows] = measure(self.reading, letters, batch, runs, rounding)
             meter.add(int(batch.steps.sum()) * runs, len(rows))
-        return Scores(score, error, np.where(np.isfinite(score), score, -1e3))
+        at = {**draft.at, "clipped": clipped}
+        return Scores(score, error, np.where(np.isfinite(score), score, -1e3), at)
+
+    def places(self, raw: Floats) -> tuple[Letters, npt.NDArray[np.bool_]]:
+        """The regimes of raw genes [N, G] and whether they meet the conditions, without a run."""
+        draft = self.draft(raw)
+        return draft.at, draft.good
 
     def batch(self, draft: Draft, rows: np.ndarray[Any, np.dtype[np.intp]], seed: int, first_id: int) -> Batch:
         """The engine's arrays for some rows."""
@@ -194,13 +241,7 @@ class RunLandscape:
         if not draft.good[0]:
             return None
         d, structure = self.structure.dimension, self.structure
-        objective = tuple(
-            {
-                p.name: exact(draft.objectives.parameters[0, k, i])
-                for k, p in enumerate(OBJECTIVES[structure.objective].parameters)
-            }
-            for i in range(d)
-        )
+        objective = coordinates(structure.objective, draft.objectives.parameters[0])
         noise = tuple(
             {p.name: exact(draft.noise[0, k, i]) for k, p in enumerate(NOISES[structure.noise].parameters)}
             for i in range(d)
@@ -240,16 +281,20 @@ def exact(value: float) -> sp.Rational:
     return sp.Rational(*float(value).as_integer_ratio())
 
 
-def measure(reading: Reading, letters: Letters, batch: Batch, replicas: int, rounding: Floats) -> tuple[Floats, Floats]:
-    """Score and its standard error of every instance, [I] each; -inf where a run is invalid.
+def measure(
+    reading: Reading, letters: Letters, batch: Batch, replicas: int, rounding: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Score, its standard error, and the part of the steps that the first run clips, of every instance, [I] each.
 
-    ``rounding`` [I], the float error of f, is held against a claim about its value.
+    The score is -inf where a run is invalid. ``rounding`` [I], the float error of f, is held against a claim about its
+    value. Runs too long to keep have no known part of clipped steps: NaN.
     """
     quantity = reading.quantity
     longest = int(batch.steps.max())
     everything = quantity == MinGradientNorm and 256 < longest <= ALL_STEPS
     checkpoints = None if quantity == MinGradientNorm else [0]
-    statistics = run(batch, replicas, checkpoints=np.arange(longest) if everything else checkpoints)
+    kept = int(len(batch.steps) * longest * batch.x0.shape[1] <= _KEPT)
+    statistics = run(batch, replicas, checkpoints=np.arange(longest) if everything else checkpoints, record=kept)
     valid = statistics.valid.all(1)
     if quantity == MinGradientNorm:
         means = np.where(np.isnan(statistics.mean_gradient_norm), np.inf, statistics.mean_gradient_norm)
@@ -267,7 +312,11 @@ def measure(reading: Reading, letters: Letters, batch: Batch, replicas: int, rou
     moved = reading.score(letters, measured + spread)
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(score), np.abs(moved - score), 0.0)
-    return score, error
+    clipped = np.full(len(score), np.nan)
+    if statistics.trajectories is not None:
+        paths = statistics.trajectories[:, 0]
+        clipped = clipped_part(paths, batch.step_size, batch.clipping_threshold, batch.steps)
+    return score, error, clipped
 
 
 def lattice_probability(value: float) -> sp.Rational:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
 from fuzz.budget import Budget
+from fuzz.coverage import CoverageSummary
 from fuzz.minimise import minimise
+from fuzz.problem import Problem
 from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
+from fuzz.trajectory import Choices
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
 from harness.definitions import definitions_of
 from harness.evidence import ErrorLedger
@@ -47,6 +50,8 @@ class FuzzResult:
         says: how hard the search looked, and what its answer is worth.
         finding: the whole finding, if something was confirmed.
         warning: set where something is wrong with the harness itself (engines that disagree).
+        coverage: the regimes that were looked at, None if nothing was searched.
+        search: the search itself, with all candidates and structures.
     """
 
     name: str
@@ -62,6 +67,8 @@ class FuzzResult:
     says: str
     finding: Finding | None = None
     warning: str = ""
+    coverage: CoverageSummary | None = None
+    search: SearchResult | None = None
 
 
 def attack(
@@ -72,6 +79,7 @@ def attack(
     device: str = "cpu",
     ledger: ErrorLedger,
     progress: Progress | None = None,
+    extra_starts: Sequence[tuple[Problem, Choices]] = (),
 ) -> FuzzResult:
     """Search for a problem where the claim fails (or, for a lower claim, is met), and confirm it.
 
@@ -82,8 +90,17 @@ def attack(
         device: ``"cpu"``.
         ledger: of the campaign.
         progress: told the state of the search.
+        extra_starts: problems of earlier searches, which compete with those of this one.
     """
-    found = search(theorem, budget.part(_SEARCH), seed, device=device, enough=_CLEAR, progress=_relay(progress))
+    found = search(
+        theorem,
+        budget.part(_SEARCH),
+        seed,
+        device=device,
+        enough=_CLEAR,
+        progress=_relay(progress),
+        extra_starts=extra_starts,
+    )
     extra = 0
     warning = ""
     for candidate in found.candidates[:_TRIED]:
@@ -167,6 +184,8 @@ def _result(
         says=_says(theorem, verdict, score, found, warning),
         finding=finding,
         warning=warning,
+        coverage=found.coverage,
+        search=found,
     )
 
 
@@ -257,10 +276,11 @@ def _says(theorem: Theorem, verdict: SearchVerdict, score: float | None, found: 
 
 
 def _effort(found: SearchResult) -> str:
-    return (
+    told = (
         f"It took {found.steps:,} steps over {found.evaluations:,} problems of {len(found.regimes)} structures "
         "(families, dimension, regime)."
     )
+    return told if found.coverage is None else f"{told} {found.coverage.says}"
 
 
 def _allowed(budget: Budget) -> float:

@@ -1,4 +1,5 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | replay | report``.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``
+and the commands of :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness import cli_campaign
 from harness.verdicts import ExitCode
 
 app = typer.Typer(
@@ -24,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_campaign.app, name="campaign")
+app.command()(cli_campaign.export)
 
 Targets = Annotated[
     list[str] | None,
@@ -178,6 +183,38 @@ def sharpness(targets: Targets = None, no_cache: NoCache = False, as_json: AsJso
 
 
 @app.command()
+def gauge(
+    targets: Targets = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="B", help="For the whole command; else each cell has its own.")
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.md", help="Also write the table there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How near the search comes to every true bound, without being told a witness.
+
+    Exit codes: 1 a target is missed or a bound is passed; 0 otherwise.
+    """
+    settings = _settings(budget or "60s", "auto", seed)
+    theorems = _select(targets) if targets else None
+    if out is not None and not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"no folder {out.parent}", param_hint="--out")
+    from harness import cli_output as output
+    from harness.gauge import gauge as measure
+    from harness.gauge import gauge_markdown
+    from harness.progress import for_terminal
+
+    with for_terminal(as_json) as progress:
+        rows = measure(progress, seed=seed, theorems=theorems, budget=settings.budget if budget else None)
+    if out is not None:
+        out.write_text(gauge_markdown(rows), encoding="utf-8")
+    output.show_gauge(rows, as_json)
+    failed = any(row.met is False or row.passed for row in rows)
+    raise typer.Exit(ExitCode.NOT_AS_EXPECTED if failed else ExitCode.AS_EXPECTED)
+
+
+@app.command()
 def replay(
     finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report, or its finding.zip.")],
     as_json: AsJson = False,
@@ -197,6 +234,21 @@ def replay(
     result = replay_finding(load(finding))
     output.show_replay(result, as_json)
     raise typer.Exit(ExitCode.AS_EXPECTED if result.reproduced else ExitCode.NOT_AS_EXPECTED)
+
+
+@app.command()
+def promote(
+    finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of regressions.")] = Path(
+        "tests/regressions"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Keep a finding for ever, as an example that every test run judges again. Exit codes: 0 kept, 2 bad file."""
+    from harness import cli_output as output
+    from harness.regression import promote as keep
+
+    output.show_promoted(keep(finding, to), as_json)
 
 
 @app.command()
@@ -247,11 +299,15 @@ def _bad_input() -> tuple[type[Exception], ...]:
     places = {
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
+        "harness.campaign.driver": "CampaignError",
+        "harness.campaign.pool": "PoolError",
         "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
+        "harness.gauge": "GaugeError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
         "harness.sharpness": "SharpnessError",
+        "harness.store.file": "StoreError",
     }
     return tuple(getattr(sys.modules[module], name) for module, name in places.items() if module in sys.modules)
 

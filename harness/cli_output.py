@@ -14,11 +14,14 @@ from harness.statement import claim_text
 from theorems.language import Theorem
 
 if TYPE_CHECKING:
+    from fuzz.coverage import Bin, CoverageSummary
     from harness.attack import FuzzResult
     from harness.consistency import Consistency
     from harness.constants import ConstantResult, End
+    from harness.gauge import GaugeRow
     from harness.judge import Judgement
     from harness.prove import CheckResult
+    from harness.regression import Promoted
     from harness.replay import ReplayResult
     from harness.report.records import RunRecord
     from harness.report.site import Site
@@ -136,16 +139,21 @@ def show_fuzz(theorems: Sequence[Theorem], results: Sequence[FuzzResult], as_jso
             _evidence(result),
             f"{result.steps:,}",
             f"{result.seconds:.1f} s",
+            _regimes(result),
             theorem.expect,
             result.problem_words,
         )
         for theorem, result in zip(theorems, results, strict=True)
     ]
-    _table(("statement", "verdict", "score", "evidence", "steps", "time", "expected", "best problem"), rows)
+    head = ("statement", "verdict", "score", "evidence", "steps", "time", "regimes", "expected", "best problem")
+    _table(head, rows)
+    for result in results:
+        if result.coverage is not None and result.coverage.empty:
+            print(f"{result.name}: {result.coverage.says}")
 
 
-def show_run(result: RunResult, out: Path, as_json: bool) -> None:
-    """``clipbounds run``."""
+def show_run(result: RunResult, out: Path | None, as_json: bool) -> None:
+    """``clipbounds run``; ``out`` is the report's folder, if there is one."""
     if as_json:
         _json([run_json(outcome) for outcome in result.outcomes])
         return
@@ -170,12 +178,13 @@ def show_run(result: RunResult, out: Path, as_json: bool) -> None:
     for finding in result.findings():
         if any(o.judgement.as_expected is False for o in result.outcomes if o.theorem.name == finding.statement.name):
             print(f"{finding.statement.name}: {lead(finding)}")
-            print(f"  clipbounds replay {out / 'findings' / finding.folder / 'FINDING.json'}")
+            if out is not None:
+                print(f"  clipbounds replay {out / 'findings' / finding.folder / 'FINDING.json'}")
     if any(o.judgement.verdict.value == "no_proof" for o in result.outcomes):
         print("no_proof with not_found is not a proof: it says only that this search met no violation.")
     print(
-        f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all. "
-        f"Report: {out / 'index.html'}"
+        f"{record.steps:,} steps simulated; {result.check_seconds:.1f} s of proofs, {result.seconds:.1f} s in all."
+        + (f" Report: {out / 'index.html'}" if out is not None else "")
     )
 
 
@@ -235,6 +244,28 @@ def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:
             print(f"{r.name}, {r.condition} relaxed by {r.fails}: countermodel {model}")
 
 
+def show_gauge(rows: Sequence[GaugeRow], as_json: bool) -> None:
+    """``clipbounds gauge``."""
+    from harness.gauge import gauge_json
+
+    if as_json:
+        _json(gauge_json(rows))
+        return
+    shown = [
+        (
+            row.name,
+            row.at,
+            score_text(row.ratio) + (f" ± {row.error:.1g}" if row.error else ""),
+            "" if row.target is None else f"{row.target:g}, {'met' if row.met else 'missed'}",
+            row.exact,
+            f"{row.seconds:.1f} s",
+            row.problem,
+        )
+        for row in rows
+    ]
+    _table(("statement", "held", "ratio", "target", "exact check", "time", "best problem"), shown)
+
+
 def show_replay(result: ReplayResult, as_json: bool) -> None:
     """``clipbounds replay``."""
     if as_json:
@@ -242,6 +273,16 @@ def show_replay(result: ReplayResult, as_json: bool) -> None:
         return
     for line in result.lines():
         print(line)
+
+
+def show_promoted(promoted: Promoted, as_json: bool) -> None:
+    """``clipbounds promote``."""
+    if as_json:
+        _json({"file": str(promoted.file), "loader": str(promoted.loader), "new": promoted.new})
+        return
+    print(
+        f"{promoted.file}: {'kept' if promoted.new else 'was kept already'}; {promoted.loader} judges it on every run"
+    )
 
 
 def show_rebuilt(run: RunRecord, folder: Path, as_json: bool) -> None:
@@ -309,6 +350,26 @@ def fuzz_json(result: FuzzResult) -> dict[str, Any]:
         "steps": result.steps,
         "seconds": round(result.seconds, 3),
         "says": result.says,
+        "coverage": None if result.coverage is None else coverage_json(result.coverage),
+    }
+
+
+def coverage_json(coverage: CoverageSummary) -> dict[str, Any]:
+    """Evaluations and best score of every regime, and along every axis."""
+
+    def entry(words: Sequence[str], names: Sequence[str], b: Bin) -> dict[str, Any]:
+        return {**dict(zip(names, words, strict=True)), "evaluations": b.evaluations, "best": b.best}
+
+    return {
+        "axes": {name: list(bins) for name, bins in zip(coverage.axes, coverage.bins, strict=True)},
+        "regimes": [entry(b.words, coverage.axes[:-1], b) for b in coverage.regimes],
+        "profiles": {
+            name: [entry(b.words, ["bin"], b) for b in profile]
+            for name, profile in zip(coverage.axes, coverage.profiles, strict=True)
+        },
+        "empty": list(coverage.empty),
+        "excluded": coverage.excluded,
+        "says": coverage.says,
     }
 
 
@@ -324,6 +385,13 @@ def run_json(outcome: Outcome) -> dict[str, Any]:
         "fuzz": None if outcome.fuzz is None else fuzz_json(outcome.fuzz),
         "findings": [finding.id for finding in outcome.findings],
     }
+
+
+def _regimes(result: FuzzResult) -> str:
+    if result.coverage is None:
+        return ""
+    total = len(result.coverage.regimes)
+    return f"{total - len(result.coverage.empty)}/{total}"
 
 
 def _evidence(result: FuzzResult) -> str:

@@ -16,6 +16,7 @@ import sympy as sp
 
 from fuzz.certify import Certificate, CertificateError, certify
 from fuzz.genes import quantise
+from fuzz.pieces import FAMILIES
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Reading
 from fuzz.rescore import letters_of
@@ -27,7 +28,7 @@ from harness.exact.stuck import stuck_point
 from harness.finding_records import AccountRecord, EngineRecord, ExactRecord, StuckRecord
 from harness.fresh import FreshSample, draw
 from harness.witnesses import Witnesses, together, witnesses
-from theorems.language.assumptions import Assumption
+from theorems.language.assumptions import PL, Assumption
 from theorems.language.functions import NOISES
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope, StuckGradientNorm
@@ -132,22 +133,28 @@ def confirm(
 
 
 def completed(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.Expr]) -> Mapping[Parameter, sp.Expr]:
-    """The choices, with a short rational L0 for a quartic, whose least one is a root of a cubic: the search's own
-    number, rounded up. Whether it is large enough is for the certificate to say."""
-    smoothness = theorem.smoothness
-    if problem.objective.name != "quartic" or smoothness is None:
-        return choices
-    letter = theorem.expand(sp.sympify(smoothness.L0))
-    if not isinstance(letter, Parameter) or letter in choices:
-        return choices
-    try:
-        found, _ = letters_of(Reading(theorem), problem, choices)
-        least = float(np.ravel(found[str(letter.name)])[0])
-    except (KeyError, ValueError):
-        return choices
-    if not (math.isfinite(least) and least > 0):
-        return choices
-    return {**choices, letter: sp.Rational(*float(quantise(np.array(least * (1 + 1e-9)), up=True)).as_integer_ratio())}
+    """The choices, with short rational constants where a family has no simple ones: the search's own numbers, L0
+    rounded
+    up and the PL constant down. Whether they will do is for the certificates to say."""
+    families = {profile.name for profile, _ in problem.objective.profiles}
+    wanted: list[tuple[sp.Expr, bool]] = []
+    if theorem.smoothness is not None and families & {"quartic", *FAMILIES}:
+        wanted.append((theorem.smoothness.L0, True))
+    wanted += [(a.mu, False) for a in theorem.given if isinstance(a, PL) and families & set(FAMILIES)]
+    found = dict(choices)
+    for argument, up in wanted:
+        letter = theorem.expand(sp.sympify(argument))
+        if not isinstance(letter, Parameter) or letter in found:
+            continue
+        try:
+            known, _ = letters_of(Reading(theorem), problem, choices)
+            tight = float(np.ravel(known[str(letter.name)])[0])
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(tight) and tight > 0:
+            moved = quantise(np.array(tight * (1 + (1e-9 if up else -1e-9))), up=up)
+            found[letter] = sp.Rational(*float(moved).as_integer_ratio())
+    return found
 
 
 def _admits_exact_check(theorem: Theorem, problem: Problem) -> bool:

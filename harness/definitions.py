@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz.problem import FiniteLaw, Problem
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES
 from theorems.language.theorem import Theorem
 
 
@@ -14,8 +14,8 @@ def definitions_of(theorem: Theorem, problem: Problem) -> dict[str, str]:
     for assumption in theorem.given:
         kind = type(assumption)
         found[f"assumption {kind.__name__}"] = " ".join((kind.__doc__ or "").split())
-    objective = OBJECTIVES[problem.objective.name]
-    found[f"objective {objective.name}"] = f"f = {objective.value}; gradient = {objective.gradient}"
+    for objective, _ in problem.objective.profiles:
+        found[f"objective {objective.name}"] = f"f = {objective.value}; gradient = {objective.gradient}"
     if not isinstance(problem.noise, FiniteLaw):
         noise = NOISES[problem.noise.name]
         atoms = "" if noise.atoms is None else f"; atoms = {list(noise.atoms)}"

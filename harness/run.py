@@ -19,6 +19,7 @@ from harness.prove import CheckResult, ObligationResult
 from harness.prove import check as prove_all
 from harness.report.records import (
     CheckRecord,
+    CoverageRecord,
     FuzzRecord,
     ObligationRecord,
     ProofItemRecord,
@@ -58,7 +59,7 @@ class RunResult:
     seconds: float
     check_seconds: float
     alpha: float
-    started: str
+    started: str | None = None
 
     def findings(self) -> list[Finding]:
         """All findings."""
@@ -224,6 +225,7 @@ def _theorem_record(outcome: Outcome) -> TheoremRecord:
             steps=fuzz.steps,
             seconds=round(fuzz.seconds, 3),
             says=fuzz.says,
+            coverage=None if fuzz.coverage is None else CoverageRecord.of(fuzz.coverage),
         ),
         findings=tuple(finding.folder for finding in outcome.findings),
     )

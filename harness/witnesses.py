@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,9 @@ from fuzz.engine import Batch, run
 from fuzz.engine.torch_onestep import MOST_HISTORIES, Histories, all_histories, one_step
 from fuzz.instance import instance_of
 from fuzz.problem import FiniteLaw, Problem
+from fuzz.rescore import arrays_of
 from fuzz.rounding import rounding_allowance
+from fuzz.shapes import evaluate
 from harness.account import precision
 from harness.finding_records import EngineRecord, PrecisionRecord
 from harness.fresh import PURPOSE
@@ -204,15 +205,13 @@ def _scale(problem: Problem, quantity: Quantity) -> float:
     if quantity.name in ("Drift", "StuckGradientNorm", "ClipSecondMoment"):
         return c
     reach = max(abs(float(v)) for v in problem.start)
-    curvature = max(_curvatures(problem))
+    curvature = max(float(n.get("curvature", 0)) for n in problem.objective.coordinates)
     if quantity in (AverageGradientNorm, MinGradientNorm):
-        return curvature * reach
-    return curvature * reach**2 + c * reach
-
-
-def _curvatures(problem: Problem) -> Iterator[float]:
-    for numbers in problem.objective.coordinates:
-        yield float(numbers.get("curvature", 0))
+        return max(
+            curvature * reach, float(np.abs(evaluate(problem.objective.name, "gradient", *arrays_of(problem))).max())
+        )
+    height = float(np.abs(evaluate(problem.objective.name, "value", *arrays_of(problem))).sum())
+    return curvature * reach**2 + c * reach + height
 
 
 def _all_steps(problem: Problem, quantity: Quantity) -> list[int] | np.ndarray[Any, np.dtype[np.int64]]:

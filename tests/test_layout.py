@@ -38,7 +38,7 @@ def test_help_loads_nothing_heavy() -> None:
     done = python(f"import sys; from harness.cli import main; main(['--help']); {loaded}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("list", "check", "fuzz", "run", "constant", "sharpness", "replay", "report"):
+    for command in ("list", "check", "fuzz", "run", "constant", "sharpness", "replay", "promote", "report"):
         assert command in done.stdout
 
 
@@ -61,6 +61,19 @@ def test_no_file_names_what_its_floor_may_not_use(floor: str) -> None:
 
 
 def test_scripts_are_valid_bash() -> None:
-    for script in ("ci/quickstart", "ci/test", "ci/test-browser", "ci/lint", "ci/environment.sh", ".ci/run"):
+    for script in (
+        "ci/quickstart",
+        "ci/test",
+        "ci/test-browser",
+        "ci/lint",
+        "ci/environment.sh",
+        "ci/workflow.sh",
+        "ci/pull-request",
+        "ci/nightly",
+        "ci/weekly",
+        "ci/comment",
+        "ci/open-issue",
+        ".ci/run",
+    ):
         done = subprocess.run(["bash", "-n", str(ROOT / script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

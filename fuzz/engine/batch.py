@@ -14,7 +14,7 @@ import sympy as sp
 
 from fuzz.engine.philox import stream_key
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.functions import NOISES, OBJECTIVES, Noise, Objective
+from theorems.language.functions import NOISES, OBJECTIVES, PLUS, Noise, Objective, profiles
 from theorems.language.parameters import Domain
 
 Floats = npt.NDArray[np.float64]
@@ -47,7 +47,8 @@ class Instance:
     """One row of a batch, by name.
 
     Args:
-        objective: family name; ``objective_parameters`` maps each of its numbers to a float or to d floats.
+        objective: family name, or one for each coordinate joined by ``+``; ``objective_parameters`` maps each of its
+            numbers to a float or to d floats, or holds such a mapping of floats for each coordinate.
         x0: start, shape [d].
         step_size: eta.
         clipping_threshold: c, or inf for no clipping.
@@ -57,7 +58,7 @@ class Instance:
     """
 
     objective: str
-    objective_parameters: Mapping[str, float | Sequence[float]]
+    objective_parameters: Mapping[str, float | Sequence[float]] | Sequence[Mapping[str, float]]
     x0: Sequence[float]
     step_size: float
     clipping_threshold: float
@@ -72,8 +73,8 @@ class Batch:
     """Instances of one algorithm with the same dimension d. Arrays are copied and made read-only.
 
     Args:
-        objectives: I family names of ``functions.OBJECTIVES``.
-        objective_parameters: float64 [I, P, d], in the order of ``Objective.parameters``, padded with anything.
+        objectives: I family names of ``functions.OBJECTIVES``, or names for each coordinate, joined by ``+``.
+        objective_parameters: float64 [I, P, d], in the order of each ``Objective.parameters``, padded with anything.
         noises: I family names of ``functions.NOISES``.
         noise_parameters: float64 [I, Q, d]; an oracle reads coordinate 0 alone.
         x0: float64 [I, d], units X.
@@ -151,7 +152,7 @@ class Batch:
             self._check("privacy_deviation", zeta == 0, f"0 for {self.algorithm}")
         self._check("steps", self.steps >= 1, "at least 1")
         self._check("steps", self.steps * dimension < 4 * _LIMIT, "such that steps * d < 2^34")
-        self._check_families("objective", self.objectives, self.objective_parameters, OBJECTIVES)
+        self._check_objectives()
         self._check_families("noise", self.noises, self.noise_parameters, NOISES)
         for row, name in enumerate(self.noises):
             if NOISES[name].oracle and not np.isfinite(self.clipping_threshold[row]):
@@ -180,9 +181,7 @@ class Batch:
                 raise ValueError(f"instance {row}: x0 has {len(instance.x0)} coordinates, instance 0 has {dimension}")
         return Batch(
             objectives=tuple(i.objective for i in instances),
-            objective_parameters=_parameter_array(
-                "objective", [(i.objective, i.objective_parameters) for i in instances], OBJECTIVES, dimension
-            ),
+            objective_parameters=_objective_array(instances, dimension),
             noises=tuple(i.noise for i in instances),
             noise_parameters=_parameter_array(
                 "noise", [(i.noise, i.noise_parameters) for i in instances], NOISES, dimension
@@ -246,13 +245,28 @@ class Batch:
             where = tuple(np.argwhere(~good)[0])
             raise ValueError(f"instance {where[0]}: {name} must be {wanted}, not {getattr(self, name)[where]}")
 
+    def _check_objectives(self) -> None:
+        """Those of one family together; of the others each coordinate on its own."""
+        single = [i for i, name in enumerate(self.objectives) if PLUS not in name]
+        names = tuple(self.objectives[i] for i in single)
+        self._check_families("objective", names, self.objective_parameters[single], OBJECTIVES, single)
+        for name in dict.fromkeys(self.objectives):
+            if PLUS in name:
+                rows = [i for i, other in enumerate(self.objectives) if other == name]
+                for j, profile in enumerate(profiles(name, self.dimension)):
+                    numbers = self.objective_parameters[rows][:, :, j : j + 1]
+                    self._check_families("objective", (profile.name,) * len(rows), numbers, OBJECTIVES, rows)
+
     def _check_families(
         self,
         what: str,
         names: tuple[str, ...],
         numbers: Floats,
         registry: Mapping[str, Objective] | Mapping[str, Noise],
+        numbered: Sequence[int] | None = None,
     ) -> None:
+        """Hold numbers [N, P, *] against their families; row k is instance ``numbered[k]``, or k."""
+        numbered = range(len(names)) if numbered is None else numbered
         for name in dict.fromkeys(names):
             family = _family(what, name, registry)
             rows = [i for i, other in enumerate(names) if other == name]
@@ -266,23 +280,44 @@ class Batch:
                 if not good.all():
                     row, _ = where = tuple(np.argwhere(~good)[0])
                     raise ValueError(
-                        f"instance {rows[row]}: {what} {name!r}: {parameter.name} must be finite and "
+                        f"instance {numbered[rows[row]]}: {what} {name!r}: {parameter.name} must be finite and "
                         f"{parameter.domain.value}, not {value[where]}"
                     )
             for condition in family.requires:
-                holds = np.asarray(numpy_function(condition, family.parameters)(*values))
+                # Branches that are not taken may divide by zero.
+                with np.errstate(all="ignore"):
+                    holds = np.asarray(numpy_function(condition, family.parameters)(*values))
                 if not holds.all():
                     row, axis = tuple(np.argwhere(~holds)[0])
                     shown = ", ".join(
                         f"{p.name} = {v[row, axis]}" for p, v in zip(family.parameters, values, strict=True)
                     )
-                    raise ValueError(f"instance {rows[row]}: {what} {name!r} needs {sp.sstr(condition)}, not {shown}")
+                    place = f"instance {numbered[rows[row]]}: {what} {name!r}"
+                    raise ValueError(f"{place} needs {sp.sstr(condition)}, not {shown}")
 
 
 def _family(what: str, name: str, registry: Mapping[str, Any]) -> Any:
     if name not in registry:
         raise ValueError(f"unknown {what} {name!r}; known: {', '.join(sorted(registry))}")
     return registry[name]
+
+
+def _objective_array(instances: Sequence[Instance], dimension: int) -> Floats:
+    """Numbers [I, P, d]; an objective with a family for each coordinate gives a mapping for each."""
+    whole = [(i.objective, i.objective_parameters) for i in instances]
+    if all(isinstance(numbers, Mapping) for _, numbers in whole):
+        return _parameter_array("objective", whole, OBJECTIVES, dimension)  # type: ignore[arg-type]
+    most = max(len(p.parameters) for name, _ in whole for p in profiles(name, dimension))
+    result = np.zeros((len(instances), most, dimension))
+    for row, (name, numbers) in enumerate(whole):
+        if isinstance(numbers, Mapping):
+            found = _parameter_array("objective", [(name, numbers)], OBJECTIVES, dimension)
+            result[row, : found.shape[1]] = found[0]
+            continue
+        for j, (profile, mine) in enumerate(zip(profiles(name, dimension), numbers, strict=True)):
+            found = _parameter_array("objective", [(profile.name, mine)], OBJECTIVES, 1)
+            result[row, : found.shape[1], j] = found[0, :, 0]
+    return result
 
 
 def _parameter_array(

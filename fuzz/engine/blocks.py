@@ -169,11 +169,13 @@ def run_block(
     valid: Any,
     history: Any,
     trajectories: Any,
+    families: Any,
     GRADIENT_COUNT: tl.constexpr,
     VALUE_COUNT: tl.constexpr,
     NOISE_COUNT: tl.constexpr,
     PRIVACY_COUNT: tl.constexpr,
-    OBJECTIVE: tl.constexpr,
+    OBJECTIVES: tl.constexpr,
+    FAMILIES: tl.constexpr,
     NOISE: tl.constexpr,
     WORDS: tl.constexpr,
     ORACLE: tl.constexpr,
@@ -190,7 +192,8 @@ def run_block(
 
     ``ALGORITHM`` is a position in ``batch.ALGORITHMS``; with ``ROTATE`` (one coordinate, one sample) the four words of
     a Philox call serve four steps. Outputs are [instance, replica] and [instance, checkpoint, replica]; trajectories
-    are [instance, recorded, longest + 1, d].
+    are [instance, recorded, longest + 1, d]. ``families`` [d] are the numbers of the coordinates' families, and
+    ``OBJECTIVES`` is the sum of 2 to the power of each.
     """
     blocks = tl.cdiv(replicas, BLOCK)
     program = tl.program_id(0)
@@ -201,6 +204,7 @@ def run_block(
     coordinate = tl.arange(0, ROWS)[:, None]
     inside = coordinate < DIMENSION
     place = row * DIMENSION + coordinate
+    family = tl.load(families + coordinate, mask=inside, other=0)
     gradient_at = place * GRADIENT_COUNT
     noise_at = place * NOISE_COUNT
     privacy_at = place * PRIVACY_COUNT
@@ -230,7 +234,12 @@ def run_block(
         if RECORD:
             spot = ((row * recorded + lane) * (longest + 1) + t) * DIMENSION + coordinate
             tl.store(trajectories + spot, x.to(tl.float64), mask=inside & (lane < recorded))
-        slope = gradient(x, gradient_numbers, gradient_at, inside, OBJECTIVE, real)
+        slope = tl.zeros((ROWS, BLOCK), tl.float64).to(real)
+        for k in tl.static_range(FAMILIES):
+            if (OBJECTIVES >> k) & 1:
+                part = gradient(x, gradient_numbers, gradient_at, inside, k, real).to(real)
+                # Where there is one family alone, nothing is chosen.
+                slope = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, slope)
         # Elementary functions are in float64.
         g = tl.where(inside, slope.to(real), zero)
         size = norm(g, DIMENSION, real)
@@ -302,7 +311,11 @@ def run_block(
         spot = ((row * recorded + lane) * (longest + 1) + steps) * DIMENSION + coordinate
         tl.store(trajectories + spot, x.to(tl.float64), mask=inside & (lane < recorded))
     poison += tl.sum(zero * x, axis=0)[None, :]
-    heights = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, OBJECTIVE)
+    heights = tl.zeros((ROWS, BLOCK), tl.float64)
+    for k in tl.static_range(FAMILIES):
+        if (OBJECTIVES >> k) & 1:
+            part = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, k)
+            heights = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, heights)
     final = tl.sum(tl.where(inside, heights, tl.full([], 0.0, tl.float64)), axis=0)[None, :]
     good = (poison == 0) & (final * 0 == 0)
     run = row * replicas + lane
@@ -366,6 +379,57 @@ def vtanh(v: Any) -> Any:
     size = -t / (t + 2.0)
     result = tl.where(x < 0.0, -size, size)
     return tl.where((x != x) | (x == 0.0), x, result)
+
+
+def expm1(x: Any) -> Any:
+    """``e^x - 1``, as in ``vmath.py``."""
+    inside = tl.minimum(tl.maximum(x, tl.full([], -709.0, tl.float64)), tl.full([], 709.0, tl.float64))
+    shifted = inside * 1.4426950408889634 + 6755399441055744.0
+    k = shifted.to(tl.int64, bitcast=True) - 0x4338000000000000
+    whole = shifted - 6755399441055744.0
+    r = (inside - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10
+    scale = power_of_two(k)
+    return expm1_reduced(r) * scale + (scale - 1.0)
+
+
+def vexprel(v: Any) -> Any:
+    """``(e^v - 1)/v`` in float64, as in ``vmath.py``."""
+    x = v.to(tl.float64)
+    one = tl.full([], 1.0, tl.float64)
+    result = tl.where(x == 0.0, one, expm1(x) / tl.where(x == 0.0, one, x))
+    return tl.where(x > 709.0, tl.full([], float("inf"), tl.float64), result)
+
+
+def vexprel2(v: Any) -> Any:
+    """``2 (e^v - 1 - v)/v^2`` in float64, as in ``vmath.py``."""
+    x = v.to(tl.float64)
+    near = tl.abs(x) < 0.5
+    q = tl.minimum(tl.maximum(x, tl.full([], -0.5, tl.float64)), tl.full([], 0.5, tl.float64))
+    series = q * (1.0 / 16.0) + 1.0
+    series = series * q * (1.0 / 15.0) + 1.0
+    series = series * q * (1.0 / 14.0) + 1.0
+    series = series * q * (1.0 / 13.0) + 1.0
+    series = series * q * (1.0 / 12.0) + 1.0
+    series = series * q * (1.0 / 11.0) + 1.0
+    series = series * q * (1.0 / 10.0) + 1.0
+    series = series * q * (1.0 / 9.0) + 1.0
+    series = series * q * 0.125 + 1.0
+    series = series * q * (1.0 / 7.0) + 1.0
+    series = series * q * (1.0 / 6.0) + 1.0
+    series = series * q * 0.2 + 1.0
+    series = series * q * 0.25 + 1.0
+    series = series * q * (1.0 / 3.0) + 1.0
+    below = tl.where(near, tl.full([], 1.0, tl.float64), x)
+    result = tl.where(near, series, (expm1(x) - x) / below / below * 2.0)
+    return tl.where(x > 709.0, tl.full([], float("inf"), tl.float64), result)
+
+
+def vbalance(u: Any, v: Any) -> Any:
+    """``(u + v)/(|u| + |v|)``, 0 where both are 0, in float64."""
+    one = u.to(tl.float64)
+    other = v.to(tl.float64)
+    size = tl.abs(one) + tl.abs(other)
+    return (one + other) / tl.where(size == 0.0, tl.full([], 1.0, tl.float64), size)
 
 
 def quarter_turns(x: Any, turns: tl.constexpr) -> Any:

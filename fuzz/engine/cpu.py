@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fuzz.engine import kernels
 from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
-from fuzz.engine.formulas import hoisted_numbers
+from fuzz.engine.formulas import family_numbers, hoisted_numbers
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES
 
@@ -97,7 +97,7 @@ def _run_chunk(
     trajectories = np.empty((count, 0, 1, 1)) if gatherer.trajectories is None else gatherer.trajectories[chunk]
     tasks = _tasks(count, plan, batch.dimension)
     arguments: list[Any] = [
-        np.array([compiled.gradients[n].number for n in objectives], np.int64),
+        family_numbers(compiled.gradients, objectives, batch.dimension),
         gradient_numbers,
         value_numbers,
         np.array([compiled.samples[n].number for n in noises], np.int64),

@@ -11,6 +11,7 @@ import sympy as sp
 
 from fuzz.engine.batch import Floats
 from fuzz.engine.printers.numpy_source import numpy_function
+from theorems.language.functions import PLUS
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,24 @@ def hoisted_numbers(
     formulas: Mapping[str, Formula], names: tuple[str, ...], numbers: Floats
 ) -> npt.NDArray[np.float64]:
     """Numbers [I, d, H] that the compiled formulas of families ``names`` [I] read, from parameters [I, P, d]."""
-    most = max(1, *(len(formulas[n].hoisted) for n in names))
+    distinct = dict.fromkeys(names)
+    most = max(1, *(len(formulas[part].hoisted) for name in distinct for part in name.split(PLUS)))
     result = np.zeros((len(names), numbers.shape[2], most))
-    for name in dict.fromkeys(names):
+    for name in distinct:
         rows = [i for i, other in enumerate(names) if other == name]
-        values = formulas[name].evaluate(numbers[rows].transpose(1, 0, 2))
-        result[rows, :, : len(values)] = values.transpose(1, 2, 0)
+        parts = name.split(PLUS)
+        for j, part in enumerate(parts):
+            # One family is that of all coordinates.
+            axes = slice(None) if len(parts) == 1 else slice(j, j + 1)
+            values = formulas[part].evaluate(numbers[rows][:, :, axes].transpose(1, 0, 2))
+            result[rows, axes, : len(values)] = values.transpose(1, 2, 0)
     return result
+
+
+def family_numbers(formulas: Mapping[str, Formula], names: tuple[str, ...], dimension: int) -> npt.NDArray[np.int64]:
+    """The number of each coordinate's family in the switch, [I, d]."""
+    known = {
+        name: [formulas[part].number for part in name.split(PLUS)] * (1 if PLUS in name else dimension)
+        for name in dict.fromkeys(names)
+    }
+    return np.array([known[name] for name in names], np.int64)

@@ -21,10 +21,10 @@ import torch
 
 from fuzz.engine import generated
 from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
-from fuzz.engine.formulas import Formula, hoisted_numbers
+from fuzz.engine.formulas import Formula, family_numbers, hoisted_numbers
 from fuzz.engine.printers.triton_source import module_source
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES
+from theorems.language.functions import NOISES, PLUS
 
 MEMORY = 2**29
 """Bytes of gradient norms, at checkpoints, at a time."""
@@ -217,6 +217,7 @@ def _run_piece(
             valid,
             history,
             trajectories,
+            put(family_numbers(kernels.gradients, (objective,), dimension)[0], np.int32),
             **constants,
             # The compiled engine does not fuse multiplications and additions either.
             enable_fp_fusion=False,
@@ -251,7 +252,8 @@ def _constants(
     rows = 1 << (dimension - 1).bit_length()
     return {
         **dict(zip(("GRADIENT_COUNT", "VALUE_COUNT", "NOISE_COUNT", "PRIVACY_COUNT"), counts, strict=True)),
-        "OBJECTIVE": kernels.gradients[objective].number,
+        "OBJECTIVES": sum(1 << kernels.gradients[part].number for part in set(objective.split(PLUS))),
+        "FAMILIES": len(kernels.gradients),
         "NOISE": kernels.samples[noise].number,
         "WORDS": law.words,
         "ORACLE": law.oracle,
@@ -266,7 +268,7 @@ def _constants(
     }
 
 
-_POINTERS = {"step_counts": "*i32", "keys": "*i64", "checkpoints": "*i32", "valid": "*i8"}
+_POINTERS = {"step_counts": "*i32", "keys": "*i64", "checkpoints": "*i32", "valid": "*i8", "families": "*i32"}
 _NUMBERS = {"first_replica": "i64", **dict.fromkeys(("replicas", "samples", "recorded", "longest"), "i32")}
 
 
@@ -278,8 +280,9 @@ def machine_code(objective: str, noise: str, dimension: int, algorithm: str, dty
     """
     kernels = load()
     triton = importlib.import_module("triton")
-    formulas = (kernels.gradients[objective], kernels.values[objective], kernels.samples[noise])
-    counts = [max(1, len(f.hoisted)) for f in (*formulas, kernels.samples[PRIVACY_LAW])]
+    parts = objective.split(PLUS)
+    formulas = ([kernels.gradients[p] for p in parts], [kernels.values[p] for p in parts], [kernels.samples[noise]])
+    counts = [max(1, *(len(f.hoisted) for f in group)) for group in (*formulas, [kernels.samples[PRIVACY_LAW]])]
     constants = _constants(kernels, objective, noise, dimension, algorithm, dtype, True, counts)
     function = kernels.module.run_block
     kinds = {**_NUMBERS, "checkpoint_count": "i32", **_POINTERS, **dict.fromkeys(constants, "constexpr")}

@@ -282,7 +282,7 @@ def run_tasks(
                     for j in range(dimension):
                         trajectories[instance, block + i, t, j] = x[j, i]
                 for j in range(dimension):
-                    gradients(objective[instance], x, g, objective_numbers, instance, j, lanes)
+                    gradients(objective[instance, j], x, g, objective_numbers, instance, j, lanes)
                 measure(g, size, mean, poison, dimension, lanes)
                 if due < len(checkpoints) and checkpoints[due] == t:
                     for i in range(lanes):
@@ -353,7 +353,7 @@ def run_tasks(
             for i in range(lanes):
                 final[i] = 0.0
             for j in range(dimension):
-                values(objective[instance], x, final, value_numbers, instance, j, lanes)
+                values(objective[instance, j], x, final, value_numbers, instance, j, lanes)
                 for i in range(lanes):
                     poison[i] += real(0) * x[j, i]
             for i in range(lanes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from fuzz.engine.batch import PRIVACY_LAW, Batch
 from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
+from theorems.language.functions import NOISES, U0, U1, Noise, profiles, x
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -62,11 +62,9 @@ def _run_block(
     batch: Batch, plan: Plan, gatherer: Gatherer, row: int, key: tuple[int, int], first: int, count: int
 ) -> None:
     real = np.dtype(plan.dtype).type
-    objective = OBJECTIVES[batch.objectives[row]]
-    # Parameters as columns [d, 1], so that formulas see [d, n].
-    numbers = batch.objective_parameters[row, : len(objective.parameters), :, None]
-    gradient = numpy_function(objective.gradient, (x, *objective.parameters))
-    value = numpy_function(objective.value, (x, *objective.parameters))
+    gradient, value = (
+        by_coordinate(batch.objectives[row], which, batch.objective_parameters[row]) for which in ("gradient", "value")
+    )
 
     step_size, steps = real(batch.step_size[row]), int(batch.steps[row])
     replicas = (plan.first_replica + first + np.arange(count)).astype(np.uint32)
@@ -79,7 +77,7 @@ def _run_block(
     for t in range(steps):
         if kept and gatherer.trajectories is not None:
             gatherer.trajectories[row, first : first + kept, t] = state[:, :kept].T
-        slope = gradient(state, *numbers.astype(real))
+        slope = gradient(state)
         size = norm(slope)
         valid &= np.isfinite(state).all(0) & np.isfinite(size)
         total += size
@@ -87,11 +85,32 @@ def _run_block(
         state = state - step_size * stepper.update(t, slope, size)
     if kept and gatherer.trajectories is not None:
         gatherer.trajectories[row, first : first + kept, steps] = state[:, :kept].T
-    gap = value(state.astype(np.float64), *numbers).sum(0)
+    gap = value(state.astype(np.float64)).sum(0)
     valid &= np.isfinite(state).all(0) & np.isfinite(gap)
     # inf f is 0 exactly; rounding may leave a value of -1e-16.
     gatherer.add_block(row, first, total / steps, np.maximum(gap, 0.0), valid)
     gatherer.add_norms(row, first, norms, valid)
+
+
+def by_coordinate(objective: str, which: str, numbers: Array) -> Callable[[Array], Array]:
+    """``gradient`` or ``value`` of each coordinate, for states [d, n]; ``numbers`` [P, d]."""
+    kinds = profiles(objective, numbers.shape[1])
+    functions = {k.name: numpy_function(getattr(k, which), (x, *k.parameters)) for k in kinds}
+
+    def whole(states: Array) -> Array:
+        # Parameters as columns [d, 1], so that formulas see [d, n].
+        columns = numbers[: len(kinds[0].parameters), :, None].astype(states.dtype)
+        result: Array = functions[kinds[0].name](states, *columns)
+        return result
+
+    def one_by_one(states: Array) -> Array:
+        rows = [
+            functions[kind.name](states[j : j + 1], *numbers[: len(kind.parameters), j].astype(states.dtype))
+            for j, kind in enumerate(kinds)
+        ]
+        return np.concatenate([np.broadcast_to(r, states[:1].shape) for r in rows])
+
+    return whole if len(functions) == 1 else one_by_one
 
 
 class _Stepper:

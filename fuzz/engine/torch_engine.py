@@ -5,6 +5,8 @@ It has its own clipping and its own noise arithmetic, from the same random words
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -12,7 +14,7 @@ from fuzz.engine.batch import PRIVACY_LAW, Batch
 from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
+from theorems.language.functions import NOISES, U0, U1, Noise, profiles, x
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -39,10 +41,9 @@ def run(batch: Batch, plan: Plan) -> Statistics:
 def _run_block(
     batch: Batch, plan: Plan, gatherer: Gatherer, row: int, key: tuple[int, int], first: int, count: int
 ) -> None:
-    objective, noise, privacy = OBJECTIVES[batch.objectives[row]], NOISES[batch.noises[row]], NOISES[PRIVACY_LAW]
-    numbers = torch.from_numpy(batch.objective_parameters[row, : len(objective.parameters)].copy())[:, :, None]
+    noise, privacy = NOISES[batch.noises[row]], NOISES[PRIVACY_LAW]
     noise_numbers = torch.from_numpy(batch.noise_parameters[row, : len(noise.parameters)].copy())[:, :, None]
-    value = torch_function(objective.value, (x, *objective.parameters))
+    value = _value(batch.objectives[row], torch.from_numpy(batch.objective_parameters[row].copy()))
     steps, threshold = int(batch.steps[row]), torch.tensor(float(batch.clipping_threshold[row]), dtype=torch.float64)
     step_size = float(batch.step_size[row])
 
@@ -60,7 +61,7 @@ def _run_block(
         if kept and gatherer.trajectories is not None:
             gatherer.trajectories[row, first : first + kept, t] = state[:, :kept].T.numpy()
         position = state.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(value(position, *numbers).sum(), position)
+        (gradient,) = torch.autograd.grad(value(position).sum(), position)
         length = _length(gradient)
         valid &= torch.isfinite(state).all(0) & torch.isfinite(length)
         total += length
@@ -78,11 +79,29 @@ def _run_block(
         state = state - step_size * clipped
     if kept and gatherer.trajectories is not None:
         gatherer.trajectories[row, first : first + kept, steps] = state[:, :kept].T.numpy()
-    gap = value(state, *numbers).sum(0)
+    gap = value(state).sum(0)
     valid &= torch.isfinite(state).all(0) & torch.isfinite(gap)
     passed = valid.numpy()
     gatherer.add_block(row, first, (total / steps).numpy(), gap.clamp(min=0.0).numpy(), passed)
     gatherer.add_norms(row, first, norms, passed)
+
+
+def _value(objective: str, numbers: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The value of each coordinate, for states [d, n]; ``numbers`` [P, d]."""
+    kinds = profiles(objective, numbers.shape[1])
+
+    def value(states: torch.Tensor) -> torch.Tensor:
+        if len(set(kinds)) == 1:
+            columns = numbers[: len(kinds[0].parameters), :, None]
+            result: torch.Tensor = torch_function(kinds[0].value, (x, *kinds[0].parameters))(states, *columns)
+            return result
+        rows = [
+            torch_function(kind.value, (x, *kind.parameters))(state, *numbers[: len(kind.parameters), j])
+            for j, (kind, state) in enumerate(zip(kinds, states, strict=True))
+        ]
+        return torch.stack(rows)
+
+    return value
 
 
 def _clip(vectors: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:

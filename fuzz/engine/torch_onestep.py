@@ -12,7 +12,7 @@ import torch
 
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.problem import Family, FiniteLaw, Problem
-from theorems.language.functions import NOISES, OBJECTIVES, x
+from theorems.language.functions import NOISES, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import (
     AverageGradientNorm,
@@ -171,13 +171,10 @@ def _scalar_atoms(
 
 def _value_and_gradient(problem: Problem, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Values [n] and gradients [n, d] at points [n, d]."""
-    formula = OBJECTIVES[problem.objective.name]
-    function = torch_function(formula.value, (x, *formula.parameters), points.dtype)
-    columns = [
-        torch.tensor([float(numbers[p.name]) for numbers in problem.objective.coordinates], dtype=points.dtype)
-        for p in formula.parameters
-    ]
-    position = points.clone().requires_grad_()
-    values = function(position, *columns).sum(1)
+    position, dtype = points.clone().requires_grad_(), points.dtype
+    values = torch.zeros(len(points), dtype=dtype)
+    for i, (profile, numbers) in enumerate(problem.objective.profiles):
+        columns = [torch.tensor(float(numbers[p.name]), dtype=dtype) for p in profile.parameters]
+        values = values + torch_function(profile.value, (x, *profile.parameters), dtype)(position[:, i], *columns)
     (gradient,) = torch.autograd.grad(values.sum(), position)
     return values.detach(), gradient

@@ -19,7 +19,7 @@ from harness.exact.sgd import ClippedSGD, Vector, Watch, check_problem, inside, 
 from harness.exact.surds import NotSurd, Undefined
 from theorems.language import parameters as standard
 from theorems.language.assumptions import GS, HS, PL, BoundedVariance
-from theorems.language.functions import NOISES, OBJECTIVES, x
+from theorems.language.functions import NOISES, x
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Adversary, Quantity, Scope
 from theorems.language.theorem import Theorem
@@ -34,6 +34,8 @@ _STEP_COST = 4000  # of one step, in bits of precision
 _SHORT, _LONG = 64, 512
 _WATCHED = 32
 _TOLERANCE = 2.0**-64
+_UNBOUNDED = frozenset({"quartic", "piecewise_exponential"})  # the curvature exceeds `curvature`
+_STRONG = frozenset({"quadratic", "quartic"})  # and here it never falls below
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,9 @@ def letters(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.E
 
 def _objective(problem: Problem, what: str) -> list[sp.Expr]:
     """Value or gradient at the start, coordinate by coordinate."""
-    family = OBJECTIVES[problem.objective.name]
     return [
-        resolve(getattr(family, what), {x: entry, **{p: numbers[p.name] for p in family.parameters}})
-        for entry, numbers in zip(problem.start, problem.objective.coordinates, strict=True)
+        resolve(getattr(profile, what), {x: entry, **{p: numbers[p.name] for p in profile.parameters}})
+        for entry, (profile, numbers) in zip(problem.start, problem.objective.profiles, strict=True)
     ]
 
 
@@ -117,17 +118,17 @@ _OWN: dict[Parameter, Callable[[Problem], sp.Expr]] = {
 
 def _arguments(theorem: Theorem, problem: Problem) -> Iterator[tuple[sp.Expr, sp.Expr | None]]:
     """Each argument of an assumption and its tight value; None where the family has no simple one."""
-    family = problem.objective.name
+    families = {profile.name for profile, _ in problem.objective.profiles}
     curvatures = [numbers["curvature"] for numbers in problem.objective.coordinates]
     largest = resolve(sp.Max(*curvatures, evaluate=False), {})
     least = resolve(sp.Min(*curvatures, evaluate=False), {})
     for assumption in theorem.given:
         if isinstance(assumption, GS | HS):
-            smooth = family != "quartic"
+            smooth = not families & _UNBOUNDED
             yield theorem.expand(sp.sympify(assumption.L1)), sp.Integer(0) if smooth else None
             yield theorem.expand(sp.sympify(assumption.L0)), largest if smooth else None
         elif isinstance(assumption, PL):
-            yield theorem.expand(sp.sympify(assumption.mu)), least if family in ("quadratic", "quartic") else None
+            yield theorem.expand(sp.sympify(assumption.mu)), least if families <= _STRONG else None
         elif isinstance(assumption, BoundedVariance):
             yield theorem.expand(sp.sympify(assumption.sigma)), _deviation(problem)
 
@@ -305,7 +306,7 @@ def _watch(problem: Problem) -> Watch:
 
 
 def _sufficient_bits(problem: Problem) -> int:
-    if problem.objective.name == "quartic":
+    if any(profile.name in _UNBOUNDED for profile, _ in problem.objective.profiles):
         return _MOST_BITS
     steepest = sp.Max(*(numbers["curvature"] for numbers in problem.objective.coordinates), evaluate=False)
     growth = enclose(sp.log(1 + problem.step_size * steepest) / sp.log(2), {}, _FIRST_BITS)

@@ -20,6 +20,7 @@ from sympy.logic.boolalg import BooleanAtom
 from sympy.polys.rootoftools import ComplexRootOf
 
 from harness.exact.surds import NotSurd, Surd, Undefined
+from theorems.language.special import balance, exprel, exprel2
 
 # A ball or a surd, as the arithmetic at hand has it.
 Number: TypeAlias = Any
@@ -35,6 +36,28 @@ class NotExact(ValueError):
 def precision(bits: int) -> AbstractContextManager[None]:
     """Balls have this many bits inside; the setting of python-flint is global, and it is put back."""
     return ctx.workprec(bits)
+
+
+def _one_at_zero(number: Surd) -> Surd:
+    """exprel or exprel2 where it is no transcendental number."""
+    if number.sign:
+        raise NotSurd("an exponential is no sum of square roots")
+    return Surd.of(1)
+
+
+def _rising(ball: arb, order: int) -> arb:
+    """exprel or exprel2, which are 1F1(1; 2; t) and 1F1(1; 3; t) and rise: from the ends of the ball."""
+    if ball.is_exact():
+        return ball.hypgeom_1f1(1, order + 1)
+    return ball.lower().hypgeom_1f1(1, order + 1).union(ball.upper().hypgeom_1f1(1, order + 1))
+
+
+def _balance(u: arb, v: arb) -> arb:
+    size = abs(u) + abs(v)
+    if size > 0:
+        return (u + v) / size
+    # Whatever the numbers are.
+    return arb(0) if size.is_zero() else arb(0, 1)
 
 
 class Arithmetic(ABC):
@@ -115,6 +138,9 @@ class Surds(Arithmetic):
             sp.Abs: abs,
             sp.floor: Surd.floor,
             sp.ceiling: lambda number: -(-number).floor(),
+            exprel: _one_at_zero,
+            exprel2: _one_at_zero,
+            balance: lambda u, v: (u + v) / (abs(u) + abs(v)) if u.sign or v.sign else Surd.of(0),
         }
 
     def rational(self, number: sp.Rational) -> Surd:
@@ -170,6 +196,9 @@ class Balls(Arithmetic):
         sp.exp: arb.exp,
         sp.log: arb.log,
         sp.tanh: arb.tanh,
+        exprel: lambda ball: _rising(ball, 1),
+        exprel2: lambda ball: _rising(ball, 2),
+        balance: lambda u, v: _balance(u, v),
     }
 
     def __init__(self, bits: int) -> None:
@@ -266,13 +295,15 @@ def compiled(
     """A formula of one letter as a function; what does not depend on the letter is computed once.
 
     Raises:
-        NotExact, NotSurd, Undefined: as :func:`evaluate`; a Piecewise is a function that no formula knows.
+        NotExact, NotSurd, Undefined: as :func:`evaluate`.
     """
     if expression == letter:
         return lambda number: number
     if letter not in expression.free_symbols:
         fixed = evaluate(expression, values, arithmetic)
         return lambda _: fixed
+    if isinstance(expression, sp.Piecewise):
+        return lambda number: _cases(expression, {**values, letter: number}, arithmetic)
     function = _function(expression, arithmetic)
     if function is None:
         return arithmetic.constant(expression)  # refuses, in its own way

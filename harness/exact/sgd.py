@@ -15,7 +15,7 @@ import sympy as sp
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.exact.comparison import compare, holds
 from harness.exact.enclosure import Arithmetic, NotExact, Number, compiled, evaluate
-from theorems.language.functions import NOISES, OBJECTIVES, Noise, Objective, x
+from theorems.language.functions import NOISES, Noise, Objective, x
 from theorems.language.parameters import Domain, c, m
 from theorems.language.quantities import (
     AverageGradientNorm,
@@ -57,12 +57,12 @@ class ClippedSGD:
         self.threshold = None if problem.clipping_threshold == sp.oo else self._number(problem.clipping_threshold)
         self.start = [self._number(entry) for entry in problem.start]
         self.zero, self.one = self._number(sp.Integer(0)), self._number(sp.Integer(1))
-        family = OBJECTIVES[problem.objective.name]
-        numbers = [
-            {p: self._number(entry[p.name]) for p in family.parameters} for entry in problem.objective.coordinates
+        known = [
+            (profile, {p: self._number(entry[p.name]) for p in profile.parameters})
+            for profile, entry in problem.objective.profiles
         ]
-        self._slopes = [compiled(family.gradient, x, known, arithmetic) for known in numbers]
-        self._heights = [compiled(family.value, x, known, arithmetic) for known in numbers]
+        self._slopes = [compiled(profile.gradient, x, numbers, arithmetic) for profile, numbers in known]
+        self._heights = [compiled(profile.value, x, numbers, arithmetic) for profile, numbers in known]
         self._fixed = None if problem.oracle else self._fixed_atoms()
 
     def gradient(self, point: Vector) -> Vector:
@@ -256,9 +256,11 @@ def check_problem(problem: Problem) -> None:
     Raises:
         NotExact: naming the number that is wrong or cannot be judged.
     """
-    _check_family("objective", problem.objective, OBJECTIVES)
+    for profile, numbers in problem.objective.profiles:
+        _check_numbers("objective", profile, numbers)
     if isinstance(problem.noise, Family):
-        _check_family("noise", problem.noise, NOISES)
+        for numbers in problem.noise.coordinates:
+            _check_numbers("noise", NOISES[problem.noise.name], numbers)
     else:
         atoms = problem.noise.atoms
         if compare(sp.Add(*(p for p, _ in atoms)), sp.Integer(1), {}) != 0:
@@ -279,18 +281,16 @@ def inside(domain: Domain, number: sp.Expr) -> bool | None:
     return holds(number > 0 if domain is Domain.POSITIVE else number >= 0, {})
 
 
-def _check_family(what: str, family: Family, registry: Mapping[str, Objective] | Mapping[str, Noise]) -> None:
-    formulas = registry[family.name]
-    for numbers in family.coordinates:
-        for parameter in formulas.parameters:
-            if not inside(parameter.domain, numbers[parameter.name]):
-                raise NotExact(
-                    f"{what} {family.name}: {parameter.name} = {numbers[parameter.name]} is not shown to be "
-                    f"{parameter.domain.value}"
-                )
-        for condition in formulas.requires:
-            # The lattice of probabilities matters to a sampler, not to the law.
-            if condition.has(sp.floor):
-                continue
-            if not holds(condition, {p: numbers[p.name] for p in formulas.parameters}):
-                raise NotExact(f"{what} {family.name}: {condition} is not shown to hold")
+def _check_numbers(what: str, formulas: Objective | Noise, numbers: Mapping[str, sp.Expr]) -> None:
+    for parameter in formulas.parameters:
+        if not inside(parameter.domain, numbers[parameter.name]):
+            raise NotExact(
+                f"{what} {formulas.name}: {parameter.name} = {numbers[parameter.name]} is not shown to be "
+                f"{parameter.domain.value}"
+            )
+    for condition in formulas.requires:
+        # The lattice of probabilities matters to a sampler, not to the law.
+        if condition.has(sp.floor):
+            continue
+        if not holds(condition, {p: numbers[p.name] for p in formulas.parameters}):
+            raise NotExact(f"{what} {formulas.name}: {condition} is not shown to hold")

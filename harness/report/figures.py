@@ -16,7 +16,7 @@ from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.report.hand_check import HandCheck, finite_atoms
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import NOISES, U0, U1, x
 from theorems.language.parameters import c, m
 
 Floats = npt.NDArray[np.float64]
@@ -75,9 +75,12 @@ class Canvas:
         # Margins of fixed inches: matplotlib's own layout draws everything twice, and takes most of a page's time.
         self._figure = Figure(figsize=self._size)
         width, height = self._size
-        return self._figure.add_axes(
-            (0.75 / width, self._bottom / height, 1 - 0.9 / width, 1 - (self._bottom + 0.15) / height)
+        axes = self._figure.add_subplot()
+        bottom = self._bottom
+        self._figure.subplots_adjust(
+            left=0.75 / width, right=1 - 0.15 / width, bottom=bottom / height, top=1 - 0.15 / height
         )
+        return axes
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
@@ -93,13 +96,12 @@ def objective_picture(problem: Problem) -> Markup:
     """Each coordinate's profile with the start on it."""
     canvas = Canvas("objective", f"The objective {problem.objective.name} with the start on it")
     with canvas as axes:
-        family = OBJECTIVES[problem.objective.name]
-        value = numpy_function(family.value, (x, *family.parameters))
         starts = [float(s) for s in problem.start]
         reach = 1.6 * max(max(map(abs, starts)), 1e-9)
         grid = np.linspace(-reach, reach, 401)
         drawn: list[tuple[float, list[float]]] = []
-        for start, numbers in zip(starts, problem.objective.coordinates, strict=True):
+        for start, (family, numbers) in zip(starts, problem.objective.profiles, strict=True):
+            value = numpy_function(family.value, (x, *family.parameters))
             values = [float(numbers[p.name]) for p in family.parameters]
             if (start, values) in drawn or len(drawn) == 4:
                 continue
@@ -215,9 +217,9 @@ def stuck_picture(problem: Problem) -> Markup:
     with canvas as axes:
         stuck = float(problem.start[0])
         low, high = sorted((-0.6 * stuck, 2.2 * stuck))
-        family = OBJECTIVES[problem.objective.name]
+        ((family, numbers),) = problem.objective.profiles
         slope = numpy_function(family.gradient, (x, *family.parameters))
-        values = [float(problem.objective.coordinates[0][p.name]) for p in family.parameters]
+        values = [float(numbers[p.name]) for p in family.parameters]
         threshold = float(problem.clipping_threshold)
         atoms = finite_atoms(problem, (sp.Integer(1),), sp.Integer(1))
         assert atoms is not None
@@ -279,11 +281,10 @@ def _over_time(problem: Problem, statistics: Statistics, quantity: str, bound: f
 
 def _gaps(problem: Problem, statistics: Statistics) -> Floats:
     assert statistics.trajectories is not None
-    family = OBJECTIVES[problem.objective.name]
-    value = numpy_function(family.value, (x, *family.parameters))
     paths = statistics.trajectories[0]
     total = np.zeros(paths.shape[:2])
-    for axis, numbers in enumerate(problem.objective.coordinates):
+    for axis, (family, numbers) in enumerate(problem.objective.profiles):
+        value = numpy_function(family.value, (x, *family.parameters))
         total += value(paths[:, :, axis], *(float(numbers[p.name]) for p in family.parameters))
     return total
 

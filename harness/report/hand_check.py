@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from fuzz.problem import FiniteLaw, Problem
-from theorems.language.functions import NOISES, OBJECTIVES, x
+from theorems.language.functions import NOISES, x
 from theorems.language.parameters import c, m
 
 _MOST_ROWS = 16
@@ -79,11 +79,9 @@ def hand_check(problem: Problem) -> HandCheck | None:
 
 def gradient_at(problem: Problem, point: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
     """The exact gradient, shape [d]."""
-    family = OBJECTIVES[problem.objective.name]
-    by_name = {p.name: p for p in family.parameters}
     return tuple(
-        _neat(family.gradient.xreplace({x: position, **{by_name[k]: v for k, v in numbers.items()}}))
-        for position, numbers in zip(point, problem.objective.coordinates, strict=True)
+        _neat(profile.gradient.xreplace({x: position, **{p: numbers[p.name] for p in profile.parameters}}))
+        for position, (profile, numbers) in zip(point, problem.objective.profiles, strict=True)
     )
 
 

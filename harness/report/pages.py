@@ -29,9 +29,10 @@ from harness.report.hand_check import HandCheck, hand_check
 from harness.report.links import Links
 from harness.report.meeting import NAMES, bounds_meet, meeting_picture, meeting_rows
 from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
+from harness.report.slack import slack_map
 from harness.report.standalone import standalone_script
 from harness.report.words import kind_of
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES
 from theorems.language.quantities import QUANTITIES, Adversary, Scope
 from theorems.language.walk import parse_exact
 
@@ -120,6 +121,7 @@ def theorem_page(
         links=links,
         history=history,
         negative=words.negative(record),
+        slack=slack_map(record.fuzz.coverage, record.statement.name) if record.fuzz is not None else None,
         unit_text=words.unit_text,
     )
 
@@ -255,8 +257,8 @@ def _pictures(finding: Finding, check: HandCheck | None) -> list[tuple[Markup, s
             found.append((over_time, words.caption_over_time(finding)))
         if runs:
             found.append((runs, "The run." if problem.deterministic else "Some of the runs."))
-    objective = OBJECTIVES[problem.objective.name]
-    found.append((objective_picture(problem), f"The objective: {objective.says}."))
+    shapes = dict.fromkeys(profile.says for profile, _ in problem.objective.profiles)
+    found.append((objective_picture(problem), f"The objective: {'; '.join(shapes)}."))
     if not problem.deterministic:
         says = NOISES[problem.noise.name].says if problem.noise.name in NOISES else "finitely many atoms"
         found.append((noise_picture(problem, check), f"The noise at the start: {says}."))

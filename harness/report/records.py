@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from fuzz.coverage import CoverageSummary
 from harness.statement import Record, StatementRecord
 
 RUN_SCHEMA_VERSION = 1
@@ -58,8 +60,38 @@ class ProofItemRecord(Record):
     says: str
 
 
+class BinRecord(Record):
+    """A bin of one axis, a pair of bins, or a regime: how many problems were scored there, and the best score."""
+
+    words: tuple[str, ...]
+    evaluations: int
+    best: float | None
+
+
+class CoverageRecord(Record):
+    """Where a search has looked; see ``fuzz.coverage.CoverageSummary``."""
+
+    axes: tuple[str, ...]
+    labels: tuple[str, ...]
+    bins: tuple[tuple[str, ...], ...]
+    profiles: tuple[tuple[BinRecord, ...], ...]
+    map_axes: tuple[str, ...]
+    map: tuple[BinRecord, ...]
+    regimes: tuple[BinRecord, ...]
+    empty: tuple[str, ...]
+    excluded: int
+    fresh: bool
+    says: str
+
+    @staticmethod
+    def of(coverage: CoverageSummary) -> CoverageRecord:
+        """The record of a summary."""
+        return CoverageRecord.model_validate({**asdict(coverage), "says": coverage.says})
+
+
 class FuzzRecord(Record):
-    """What the search said; ``problem`` is the best one in words."""
+    """What the search said; ``problem`` is the best one in words, ``coverage`` where it looked (reports of earlier
+    versions have none)."""
 
     verdict: str
     score: float | None
@@ -69,6 +101,7 @@ class FuzzRecord(Record):
     steps: int
     seconds: float
     says: str
+    coverage: CoverageRecord | None = None
 
 
 class TheoremRecord(Record):

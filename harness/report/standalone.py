@@ -6,23 +6,27 @@ NumPy draws the noise. Words of a theorem file reach the script as comments and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy as sp
 
-from fuzz.engine.printers.numpy_source import NUMPY
+from fuzz.engine.printers.numpy_source import BALANCE, EXPREL, NUMPY
 from fuzz.engine.printers.source import SourcePrinter
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.words import instance_rows
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import NOISES, OBJECTIVES, PLUS, U0, U1, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import QUANTITIES, Adversary
+from theorems.language.special import balance, exprel, exprel2
 from theorems.language.walk import parse_exact
 
 MOST_LINES = 80
 _SAMPLES, _STEPS_IN_ALL = 1_000_000, 200_000_000
+_VALUED = ("StepChange", "FinalGap")
+_WIDEST = 110
 
 
 def standalone_script(finding: Finding) -> str:
@@ -96,11 +100,12 @@ def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
         f"claimed = {finding.claimed!r}" + (f"  # {finding.claimed_exact}" if _short(finding.claimed_exact) else ""),
         f"n = {replicas}  # independent runs",
         "rng = np.random.default_rng(12345)",
-        *_columns(problem.objective),
-        *(_columns(problem.noise) if isinstance(problem.noise, Family) else []),
+        *_objective_numbers(problem.objective),
+        *(_noise_numbers(problem.noise) if isinstance(problem.noise, Family) else []),
         "",
-        *_formula("objective", problem.objective, "value", "x"),
-        *_formula("gradient", problem.objective, "gradient", "x"),
+        *_special(problem.objective, quantity),
+        *(_formula("objective", problem.objective, "value") if quantity in _VALUED else []),
+        *_formula("gradient", problem.objective, "gradient"),
         "",
         *_noise(problem),
         "",
@@ -168,8 +173,8 @@ def _verdict(finding: Finding, condition: str) -> list[str]:
     return [
         f"excess = {difference}",
         f"good = bool(({condition}) and {test})",
-        f"print({_printable(f'{finding.statement.name}: {finding.statement.text}')!r})",
-        f"print({_printable(f'instance: {_instance(finding)}')!r})",
+        f"print({_printable(f'{finding.statement.name}: {finding.statement.text}')!r}, "
+        f"{_printable(f'instance: {_instance(finding)}')!r}, sep={chr(10)!r})",
         f'print("claimed:  {finding.statement.quantity} {sign}", claimed, "=", float(claimed))',
         'print("measured:", measured, "=", float(measured), "+-", float(error))',
         f'print("verdict: ", "{word}" if good else "{otherwise}")',
@@ -184,22 +189,69 @@ def _instance(finding: Finding) -> str:
     return f"{'; '.join(f'{name} {text}' for name, text in rows)}; {values}"
 
 
-def _columns(family: Family) -> list[str]:
-    """One array per number of a family, shape [d]; both families' names are kept apart by their kind."""
-    kind = "f" if family.name in OBJECTIVES else "z"
+def _objective_numbers(family: Family) -> list[str]:
+    """One array per number, shape [d]; where coordinates differ in family, one number per coordinate and number."""
+    if PLUS not in family.name:
+        return _packed(_columns("f_", family.coordinates))
+    pairs = [
+        (f"f{i}_{name}", _number(value)) for i, n in enumerate(family.coordinates) for name, value in sorted(n.items())
+    ]
+    return _packed(pairs)
+
+
+def _noise_numbers(family: Family) -> list[str]:
     # An oracle moves along the gradient and reads the first coordinate's numbers alone.
-    axes = family.coordinates[:1] if kind == "z" and NOISES[family.name].oracle else family.coordinates
+    return _packed(_columns("z_", family.coordinates[:1] if NOISES[family.name].oracle else family.coordinates))
+
+
+def _columns(prefix: str, axes: Sequence[Mapping[str, sp.Expr]]) -> list[tuple[str, str]]:
     return [
-        f"{kind}_{name} = np.array([{', '.join(_number(numbers[name]) for numbers in axes)}])"
+        (prefix + name, f"np.array([{', '.join(_number(numbers[name]) for numbers in axes)}])")
         for name in sorted(axes[0])
     ]
 
 
-def _formula(title: str, family: Family, attribute: str, argument: str) -> list[str]:
-    entry = OBJECTIVES[family.name]
-    printer = SourcePrinter(NUMPY, {x: argument, **{p: f"f_{p.name}" for p in entry.parameters}})
-    result = printer.print(getattr(entry, attribute))
-    return [f"def {title}({argument}):", *(f"    {line}" for line in printer.lines), f"    return {result}"]
+def _packed(pairs: list[tuple[str, str]]) -> list[str]:
+    """Assignments, one a line; where they are many, as many in a line as fit."""
+    if len(pairs) <= 8:
+        return [f"{name} = {value}" for name, value in pairs]
+    lines, group = [], pairs[:1]
+    for pair in pairs[1:]:
+        if len(_assignment([*group, pair])) > _WIDEST:
+            lines.append(_assignment(group))
+            group = []
+        group.append(pair)
+    return [*lines, _assignment(group)]
+
+
+def _assignment(pairs: list[tuple[str, str]]) -> str:
+    return f"{', '.join(name for name, _ in pairs)} = {', '.join(value for _, value in pairs)}"
+
+
+def _special(family: Family, quantity: str) -> list[str]:
+    """What NumPy lacks, if the formulas need it."""
+    parts = ["gradient", *(["value"] if quantity in _VALUED else [])]
+    formulas = [getattr(profile, part) for profile, _ in family.profiles for part in parts]
+    text = EXPREL * any(f.has(exprel, exprel2) for f in formulas) + BALANCE * any(f.has(balance) for f in formulas)
+    return [line for line in text.splitlines() if line]
+
+
+def _formula(title: str, family: Family, attribute: str) -> list[str]:
+    if PLUS not in family.name:
+        entry = OBJECTIVES[family.name]
+        printer = SourcePrinter(NUMPY, {x: "x", **{p: f"f_{p.name}" for p in entry.parameters}})
+        result = printer.print(getattr(entry, attribute))
+        return [f"def {title}(x):", *(f"    {line}" for line in printer.lines), f"    return {result}"]
+    lines, results = [f"def {title}(x):"], []
+    for i, (entry, _) in enumerate(family.profiles):
+        printer = SourcePrinter(NUMPY, {x: f"x[:, {i}]", **{p: f"f{i}_{p.name}" for p in entry.parameters}})
+        results.append(printer.print(getattr(entry, attribute)))
+        lines += [f"    {line}" for line in printer.lines]
+        if printer.lines:
+            # The next coordinate has intermediate results of its own.
+            lines.append(f"    part{i} = {results[-1]}")
+            results[-1] = f"part{i}"
+    return [*lines, f"    return np.stack(np.broadcast_arrays({', '.join(results)}), -1)"]
 
 
 def _noise(problem: Problem) -> list[str]:

@@ -22,15 +22,17 @@ BLOCKS = (0, 1, 2**31, 2**32 - 1)
 
 def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
     """Batches and how they are run, by name: tiny, as the interpreter makes some thousand steps per second."""
-    from test_engine_agreement import all_pairs
+    from test_engine_agreement import all_pairs, mixed
     from test_engine_algorithms import SEVERAL, with_algorithm
 
     from fuzz.engine import Batch, Instance
+    from theorems.language.functions import NOISES, OBJECTIVES
 
     plain = {"replicas": 6, "record": 6, "groups": 2}
     found: dict[str, tuple[Any, dict[str, Any]]] = {}
     # Every noise once, every objective at least once.
-    diagonal = [7 * (k % 5) + k for k in range(7)]
+    count = len(NOISES)
+    diagonal = [count * (k % len(OBJECTIVES)) + k % count for k in range(max(count, len(OBJECTIVES)))]
     found["all pairs"] = (all_pairs(1, 5), plain)
     for dtype in ("float64", "float32"):
         for dimension in (1, 3):
@@ -42,6 +44,7 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
         found[algorithm] = (with_algorithm(all_pairs(3, 2).take(diagonal[1:]), algorithm, 2), plain)
         found[f"{algorithm}, d = 1"] = (with_algorithm(all_pairs(1, 3).take(diagonal[3:5]), algorithm, 3), plain)
         found[f"{algorithm}, d = 8"] = (with_algorithm(_wide(8).take([0]), algorithm, 2), plain)
+    found["a family for each coordinate"] = (replace(mixed().take([0, 3, 48]), steps=np.full(3, 4)), plain)
     found["kinks"] = (
         Batch.of(
             [

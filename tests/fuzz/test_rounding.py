@@ -27,8 +27,23 @@ NUMBERS = {
     "scale": Rational(2, 3),
     "degrees": Rational(5, 2),
     "sigma": Rational(2, 3),
+    "growth": Rational(3, 4),
+    **{f"width{j}": Rational(1, j + 2) for j in range(1, 5)},
+    **{f"left_width{j}": Rational(1, j + 4) for j in (1, 2)},
+    **dict(zip((f"bend{j}" for j in range(1, 6)), (Rational(k, 7) for k in (6, -3, 5, 0, 2)), strict=True)),
+    **dict(zip((f"left_bend{j}" for j in (1, 2, 3)), (Rational(k, 7) for k in (0, 6, 1)), strict=True)),
 }
 REPLICAS = 6
+
+
+def _balance(u: mpmath.mpf, v: mpmath.mpf) -> mpmath.mpf:
+    return (u + v) / (abs(u) + abs(v)) if u or v else mpmath.mpf(0)
+
+
+MODULES = [
+    {"exprel": lambda t: mpmath.hyp1f1(1, 2, t), "exprel2": lambda t: mpmath.hyp1f1(1, 3, t), "balance": _balance},
+    "mpmath",
+]
 SEVENTH = Rational(1, 7)
 
 
@@ -52,8 +67,8 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     objective, noise = OBJECTIVES[what.objective.name], NOISES[what.noise.name]
     numbers = {p: what.objective.coordinates[0][p.name] for p in objective.parameters}
     law = {p: what.noise.coordinates[0][p.name] for p in noise.parameters}
-    gradient = sp.lambdify(x, objective.gradient.xreplace(numbers), "mpmath")
-    value = sp.lambdify(x, objective.value.xreplace(numbers), "mpmath")
+    gradient = sp.lambdify(x, objective.gradient.xreplace(numbers), MODULES)
+    value = sp.lambdify(x, objective.value.xreplace(numbers), MODULES)
     sample = sp.lambdify((U0, U1, m, c), noise.sample.xreplace(law), "mpmath")
 
     def number(v: sp.Rational) -> mpmath.mpf:
@@ -105,7 +120,7 @@ CASES = [
 @pytest.mark.parametrize(("objective", "noise", "dimension"), CASES)
 def test_float64_runs_stay_within_the_allowance(objective: str, noise: str, dimension: int) -> None:
     # The quartic's curvature grows with the reach of a run, so that its steps must be short for errors not to grow.
-    eta = Rational(1, 40) if objective == "quartic" else Rational(1, 7)
+    eta = Rational(1, 40) if objective in ("quartic", "piecewise_exponential") else Rational(1, 7)
     # In two dimensions errors may grow with every step, so that only short runs have a small allowance.
     what = problem(objective, noise, dimension=dimension, eta=eta, steps=60 if dimension == 1 else 12)
     found = run(Batch.of([instance_of(what)]), REPLICAS)
@@ -135,6 +150,23 @@ def test_errors_that_may_grow_have_no_allowance() -> None:
     assert rounding_allowance(problem("quadratic", "two_point", eta=Rational(2)), MinGradientNorm) is None
     assert rounding_allowance(problem("quadratic", "two_point", dimension=2, steps=1000), FinalGap) is None
     assert rounding_allowance(problem("quadratic", "two_point", dimension=2, steps=10), FinalGap) is not None
+
+
+def test_a_falling_gradient_lets_errors_grow_even_on_a_line() -> None:
+    """Two runs that start 1e-12 apart on a bump of negative curvature move apart at the rate that is allowed for."""
+    known = {**problem("piecewise_quadratic", "none").objective.coordinates[0], "bend1": sp.Integer(1)}
+    known |= {"width1": Rational(8), "width2": Rational(8)}
+
+    def on_the_bump(start: sp.Expr, threshold: int, steps: int, numbers: dict[str, sp.Expr] = known) -> Problem:
+        objective = Family("piecewise_quadratic", (numbers,))
+        return Problem(objective, Family("none", ({},)), (start,), SEVENTH, Rational(threshold), steps)
+
+    two = [on_the_bump(s, 1000, 10) for s in (Rational(10), Rational(10) + Rational(1, 10**12))]
+    first, second = (run(Batch.of([instance_of(p)]), 1, record=1).trajectories[0, 0, :, 0] for p in two)
+    rate = 1 + float(SEVENTH) * 1.5 * 3 / 7
+    assert (second - first)[1] / (second - first)[0] == pytest.approx(rate, rel=1e-2)
+    assert rounding_allowance(on_the_bump(Rational(9), 1, 1000), FinalGap) is None
+    assert rounding_allowance(on_the_bump(Rational(9), 1, 1000, {**known, "bend2": Rational(1, 7)}), FinalGap)
 
 
 def test_what_no_engine_runs_has_no_allowance() -> None:

@@ -93,8 +93,9 @@ def test_false_statements_fall_as_they_say(theorem: Theorem, pool: SolverPool) -
 
 @pytest.mark.parametrize("theorem", OPEN, ids=lambda t: t.name)
 def test_true_statements_without_a_proof_are_left_open(theorem: Theorem, pool: SolverPool) -> None:
-    """They are weaker than what is proved, so the catalogue does not contradict them."""
-    assert theorem.name.startswith("planted")
+    """The catalogue does not contradict them: most are weaker than what is proved."""
+    # The exact rate of gradient descent is shown by performance estimation, which no rule here speaks of.
+    assert theorem.name.startswith("planted") or theorem.name == "GD_exact"
     assert one(theorem, pool).verdict == "no_proof"
 
 

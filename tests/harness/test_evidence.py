@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from harness.evidence import ALPHA, ErrorLedger, log10_e, lower_confidence
+from harness.evidence import ALPHA, ErrorLedger, _stakes, log10_e, lower_confidence
 
 LAWS = {
     "two values": lambda rng, n: 2.0 * rng.integers(0, 2, n),
@@ -104,3 +105,53 @@ def test_an_impossible_bound_is_one_line(bound: float) -> None:
 def test_values_must_be_finite_and_not_negative(bad: float) -> None:
     with pytest.raises(ValueError, match="not negative"):
         log10_e(np.array([1.0, bad]), 1.0)
+
+
+def test_the_process_in_exact_numbers() -> None:
+    """Three rounds by hand: the first stake is 0, then 1/(2 + 1), then (1 - 1/2)/(2 + 1 + 1/4)."""
+    first = Fraction(0)
+    second = Fraction(1) / (2 + 1)
+    third = (Fraction(1) - Fraction(1, 2)) / (2 + 1 + Fraction(1, 4))
+    excess = (Fraction(1), Fraction(-1, 2), Fraction(3))
+    wealth, largest = Fraction(1), Fraction(1)
+    for stake, gain in zip((first, second, third), excess, strict=True):
+        wealth *= 1 + stake * gain
+        largest = max(largest, wealth)
+    assert log10_e(np.array([2.0, 0.5, 4.0]) * 7, 7.0) == pytest.approx(math.log10(largest), abs=1e-10)
+
+
+def test_a_stake_never_exceeds_one() -> None:
+    """Values that are all one per cent above the bound would be worth a stake of fifty: more than one has, which would
+    make a single low value worth a negative product."""
+    count = 20_000
+    ratios = np.full(count, 1.01)
+    most = count * math.log10(1.01)
+    assert 0.9 * most < log10_e(ratios, 1.0) < most
+    stakes = _stakes(ratios[:, None])
+    assert stakes.min() >= 0
+    assert stakes.max() < 1
+
+
+def test_rounding_is_held_against_us() -> None:
+    """The process in exact numbers is never below what is reported, and above it by the slack that is promised."""
+    values = np.random.default_rng(3).uniform(0.5, 2.5, 400)
+    wealth = largest = Fraction(1)
+    gains = 0.0
+    for stake, ratio in zip(_stakes(values[:, None])[:, 0], values, strict=True):
+        factor = 1 + Fraction(stake) * (Fraction(ratio) - 1)
+        wealth *= factor
+        largest = max(largest, wealth)
+        gains += abs(math.log(factor))
+    exact = math.log(largest.numerator) - math.log(largest.denominator)
+    short = exact - log10_e(values, 1.0) * math.log(10)
+    # The logarithms of the long fraction err by some 1e-12 themselves.
+    assert short == pytest.approx(1e-12 * (400 + gains), rel=2e-2)
+
+
+def test_a_look_has_a_number() -> None:
+    ledger = ErrorLedger(alpha=0.01, looks=3)
+    look = ledger.next_look()
+    assert (look.number, ledger.looks) == (4, 4)
+    assert look.log10_threshold == pytest.approx(math.log10(4 * 5 / 0.01))
+    with pytest.raises(ValueError, match="looks must not be negative, not -1"):
+        ErrorLedger(looks=-1)

@@ -21,6 +21,7 @@ from fuzz.engine import Batch, Instance, reference, run
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.rescore import deviation_of
 from fuzz.strategies import problems
+from harness.confirm import completed
 from harness.exact import ExactVerdict, NotExact, compare, decide, enclose, enclose_rational, holds, letters, measure
 from harness.exact import sgd as exact_sgd
 from harness.exact.comparison import Enclosure, resolve
@@ -66,12 +67,24 @@ CATALOGUE = load_catalogue()
 R, Z = sp.Rational, sp.Integer
 NONE = Family("none", ({},))
 
+# Two bumps on the right, of which the first has a local minimum behind it; a flat bottom on the left.
+HILLS = {
+    **{f"width{j}": R(n, 2) for j, n in enumerate((3, 4, 3, 1), 1)},
+    **dict(zip((f"bend{j}" for j in range(1, 6)), map(R, ("1", "-4/5", "2/3", "0", "1/2")), strict=True)),
+    "left_width1": R(1, 8),
+    "left_width2": R(1),
+    "left_bend1": Z(0),
+    "left_bend2": Z(1),
+    "left_bend3": R(1, 3),
+}
 FAMILIES: dict[str, dict[str, sp.Expr]] = {
     "quadratic": {"curvature": R(3, 4)},
     "huber": {"curvature": R(3, 4), "slope": R(5, 8)},
     "slope_then_bowl": {"curvature": R(3, 4), "slope": R(1, 2), "start": Z(2), "steep": Z(3)},
     "log_cosh": {"curvature": R(3, 4), "slope": R(5, 8)},
     "quartic": {"curvature": R(3, 4), "quartic": R(1, 64)},
+    "piecewise_quadratic": {"curvature": R(3, 4), **HILLS},
+    "piecewise_exponential": {"curvature": R(3, 4), "growth": R(1, 4), **HILLS},
 }
 
 
@@ -321,8 +334,9 @@ def test_a_wrong_gradient_in_the_engine_shows(monkeypatch: pytest.MonkeyPatch) -
         where = problem(R(19, 4), name, steps=40)
         assert agree(where, "reference")
         wrong = replace(family, gradient=family.gradient * (1 + R(1, 10**8)))
-        monkeypatch.setattr(reference, "OBJECTIVES", {**OBJECTIVES, name: wrong})
+        monkeypatch.setattr(reference, "profiles", lambda _, dimension, wrong=wrong: (wrong,) * dimension)
         assert not agree(where, "reference")
+        monkeypatch.undo()
 
 
 def test_a_wrong_clip_in_the_engine_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -558,7 +572,10 @@ def test_true_statements_never_fall(name: str) -> None:
     @given(problems(theorem))
     def never_violated(where: Problem) -> None:
         assume(where.objective.name != "quartic")
-        values = letters(theorem, where, {})
+        choices: dict[Parameter, sp.Expr] = {}
+        if where.objective.name == "piecewise_exponential":
+            choices = {L1: 2 * where.objective.coordinates[0]["growth"]}
+        values = letters(theorem, where, dict(completed(theorem, where, choices)))
         assume(all(holds(condition, values) is True for condition in theorem.conditions))
         verdict = decide(theorem, where, values)
         assert verdict.violated is False
@@ -628,8 +645,35 @@ def test_resolve_decides_every_case() -> None:
     number = resolve(formula, VALUES)
     assert not number.has(sp.Max, sp.Min, sp.Piecewise, sp.Abs)
     assert float(number) == pytest.approx(2 * float(sp.log(3)) + float(sp.log(sp.sqrt(2))))
-    with pytest.raises(NotExact):
+    with pytest.raises(NotExact, match="undecided: which of"):
         resolve(sp.Max(sp.log(2) + F0, sp.log(6)) + sp.exp(c), VALUES)
+    with pytest.raises(NotExact, match="no case is known to hold"):
+        resolve(sp.Piecewise((sp.log(m), c < m)), VALUES)
+    with pytest.raises(NotExact, match="undecided: Eq"):
+        resolve(sp.Piecewise((m, sp.Eq(sp.log(2) + F0, sp.log(6), evaluate=False)), (c, True)) + F0, VALUES)
+
+
+def test_resolve_takes_the_right_one_of_two() -> None:
+    """Of numbers that are no surds, in either order, and of either sign."""
+    low, high = sp.log(eta), sp.log(c)
+    for one, other in ((low, high), (high, low), (low, F0), (F0, low), (high, F0), (F0, high)):
+        numbers = [float(side.xreplace(VALUES)) for side in (one, other)]
+        assert float(resolve(sp.Min(one, other), VALUES)) == pytest.approx(min(numbers))
+        assert float(resolve(sp.Max(one, other), VALUES)) == pytest.approx(max(numbers))
+    assert float(resolve(sp.Abs(low), VALUES)) == pytest.approx(float(sp.log(3)))
+    assert float(resolve(sp.Abs(high), VALUES)) == pytest.approx(float(sp.log(R(3, 2))))
+
+
+def test_numbers_that_agree_to_all_bits_are_not_called_identical() -> None:
+    """Two expressions that no precision tells apart: equal only if they are one expression."""
+    tower = sp.log(2, evaluate=False) + F0
+    assert compare(tower, tower, VALUES) == 0
+    assert compare(tower, sp.log(6), VALUES) is None
+    larger = sp.Max(tower, 0)
+    assert compare(larger, larger, VALUES) == 0
+    assert compare(larger, sp.log(6), VALUES) is None
+    assert compare(sp.exp(F0 * m), sp.exp(m * F0), VALUES) == 0
+    assert compare(sp.exp(F0), sp.exp(sp.log(3)), VALUES) == 0
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

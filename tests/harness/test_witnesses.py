@@ -19,7 +19,7 @@ from conftest import false_bias, stuck_problem, trajectory_problem, trajectory_t
 from fuzz.engine import torch_onestep
 from fuzz.engine.torch_onestep import all_histories, one_step
 from fuzz.problem import Family, FiniteLaw, Problem
-from harness import definitions, witnesses
+from harness import definitions, replay, witnesses
 from harness.attack import finding_of
 from harness.confirm import Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
@@ -258,9 +258,15 @@ def test_a_changed_formula_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     found = confirm(false_bias(), stuck_problem(), ledger=ErrorLedger(), seed=0, choices={sigma: Z(1)})
     finding = finding_of(false_bias(), found, seed=0, found_by="By hand.", effort=None)
     assert replay_finding(finding).redefined == ()
-    quadratic = definitions.OBJECTIVES["quadratic"]
-    changed = replace(quadratic, gradient=2 * quadratic.gradient)
-    monkeypatch.setattr(definitions, "OBJECTIVES", {**definitions.OBJECTIVES, "quadratic": changed})
+    honest = definitions.definitions_of
+    monkeypatch.setattr(
+        replay,
+        "definitions_of",
+        lambda theorem, problem: {
+            **honest(theorem, problem),
+            "objective quadratic": "f = curvature*x**2; gradient = 2*curvature*x",
+        },
+    )
     (line,) = replay_finding(finding).redefined
     assert line.startswith("objective quadratic: then f = curvature*x**2/2; gradient = curvature*x, now")
 

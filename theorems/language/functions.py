@@ -1,8 +1,9 @@
 """The formulas that are run: scalar objective profiles and scalar noise laws, each written once as a SymPy expression.
 
-A d-dimensional objective is ``f(x) = sum_i phi(x_i; p_i)``, a d-dimensional noise has independent coordinates, each
-with parameters of its own. Values are written with Min, Max and Abs, so that they do not overflow where the gradient
-is finite, and so that differentiating them by parts (as torch does) gives the right gradient at every kink.
+A d-dimensional objective is ``f(x) = sum_i phi_i(x_i; p_i)``, with one family for all coordinates or one for each
+(their names joined by ``+``). A d-dimensional noise has independent coordinates, each with parameters of its own.
+Values are written with Min, Max and Abs, so that they do not overflow where the gradient is finite, and so that
+differentiating them by parts (as torch does) gives the right gradient at every kink.
 
 **Randomness.** A law reads 32-bit words ``w`` as uniforms ``U = (w + 1/2) / 2^32``: midpoints of a lattice of
 ``N = 2^32`` cells. The law that is run is therefore *finite*, and its moments are known:
@@ -25,6 +26,7 @@ import sympy as sp
 
 from theorems.language import units
 from theorems.language.parameters import Domain, Parameter, c, m
+from theorems.language.pieces import piecewise
 
 LATTICE = sp.Integer(2) ** 32
 """Number of cells of the lattice of uniforms."""
@@ -103,6 +105,11 @@ def _huber(distance: sp.Expr, bend: sp.Expr, limit: sp.Expr) -> sp.Expr:
     return bend * inside**2 / 2 + limit * (distance - inside)
 
 
+def _pieces(name: str, grows: bool, says: str) -> Objective:
+    made = piecewise(x, curvature, grows)
+    return Objective(name, made.parameters, made.value, made.gradient, made.requires, says)
+
+
 def _log_cosh(t: sp.Expr) -> sp.Expr:
     # cosh overflows beyond 710; |t| is the value but for the bounded rest.
     return sp.Abs(t) + sp.log(1 + sp.exp(-2 * sp.Abs(t))) - sp.log(2)
@@ -145,6 +152,8 @@ _OBJECTIVES = (
         gradient=curvature * x + quartic * x**3,
         says=r"$L x^2/2 + q x^4/4$",
     ),
+    _pieces("piecewise_quadratic", False, "$f''=k(x)L$ with $k$ piecewise constant in $[-1,1]$"),
+    _pieces("piecewise_exponential", True, r"$f''=k(x)(L+\kappa|f'|)$ with $k$ piecewise constant in $[-1,1]$"),
 )
 
 
@@ -242,6 +251,26 @@ _NOISES = (
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType({o.name: o for o in _OBJECTIVES})
 """The objective families by name."""
+
+PLUS = "+"
+
+
+def profiles(name: str, dimension: int) -> tuple[Objective, ...]:
+    """The profile of each coordinate: one family for all, or several joined by ``+``, one for each.
+
+    Raises:
+        ValueError: for a name that is not known, or another number of them than coordinates.
+    """
+    names = name.split(PLUS)
+    for part in names:
+        if part not in OBJECTIVES:
+            raise ValueError(f"unknown objective {part!r}; known: {', '.join(sorted(OBJECTIVES))}")
+    if len(names) == 1:
+        return (OBJECTIVES[name],) * dimension
+    if len(names) != dimension:
+        raise ValueError(f"objective {name!r} has {len(names)} coordinates, not {dimension}")
+    return tuple(OBJECTIVES[part] for part in names)
+
 
 NOISES: Mapping[str, Noise] = MappingProxyType({n.name: n for n in _NOISES})
 """The noise laws by name."""

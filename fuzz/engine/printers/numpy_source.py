@@ -16,6 +16,9 @@ NUMPY = Target(
         "exp": "np.exp",
         "log": "np.log",
         "tanh": "np.tanh",
+        "exprel": "exprel",
+        "exprel2": "exprel2",
+        "balance": "balance",
         "cos": "np.cos",
         "sin": "np.sin",
         "sqrt": "np.sqrt",
@@ -27,6 +30,26 @@ NUMPY = Target(
     },
     select="np.where({condition}, {then}, {otherwise})",
 )
+
+
+EXPREL = """\
+def exprel(t):  # (e^t - 1)/t
+    s = np.where(t == 0, 1, t)
+    return np.where(t == 0, 1, np.expm1(s) / s)
+
+
+def exprel2(t):  # 2 (e^t - 1 - t)/t^2, by its Taylor series near 0
+    p, q, s = 1.0, np.clip(t, -0.5, 0.5), np.where(np.abs(t) < 0.5, 1, t)
+    for n in range(16, 2, -1):
+        p = 1 + p * q / n
+    return np.where(np.abs(t) < 0.5, p, 2 * ((np.expm1(s) - s) / s / s))
+"""
+BALANCE = """\
+def balance(u, v):  # (u + v)/(|u| + |v|)
+    s = np.abs(u) + np.abs(v)
+    return (u + v) / np.where(s == 0, 1, s)
+"""
+"""What NumPy lacks, as text: a reader's script needs it too."""
 
 
 def function_source(expression: sp.Basic, arguments: tuple[sp.Symbol, ...], target: Target) -> str:
@@ -50,6 +73,7 @@ def numpy_function(expression: sp.Basic, arguments: tuple[sp.Symbol, ...]) -> Ca
         UnprintableError: at a node that the printer does not know.
     """
     namespace: dict[str, Any] = {"np": np}
+    exec(EXPREL + BALANCE, namespace)
     exec(function_source(expression, arguments, NUMPY), namespace)
     formula: Callable[..., Any] = namespace["formula"]
     return formula

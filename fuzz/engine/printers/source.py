@@ -10,6 +10,8 @@ import sympy as sp
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import And, BooleanFalse, BooleanTrue, Or
 
+from theorems.language.special import balance
+
 _COMPARE: dict[type[Relational], str] = {
     sp.Lt: "<",
     sp.Le: "<=",
@@ -29,8 +31,10 @@ class Target:
     """What a language calls things.
 
     Args:
-        functions: names for ``exp, log, tanh, cos, sin, sqrt, abs, floor, power, minimum, maximum``; one that is left
-            out is not available. ``cos_turns``, if there is one, is the cosine of 2 pi times its argument.
+        functions: names for ``exp, log, tanh, exprel, exprel2, balance, cos, sin, sqrt, abs, floor, power, minimum,
+            maximum``;
+            one that is left out is not available. ``cos_turns``, if there is one, is the cosine of 2 pi times its
+            argument.
         select: a template with ``{condition}``, ``{then}`` and ``{otherwise}``.
         number: a template with ``{value}``, the shortest text that reads back as the float64.
     """
@@ -144,8 +148,10 @@ class SourcePrinter:
             turns = node.args[0] / (2 * sp.pi)
             if name == "cos" and "cos_turns" in self.target.functions and not turns.has(sp.pi):
                 return self._call("cos_turns", self._text(turns))
-            if name in {"exp", "log", "tanh", "cos", "sin", "abs", "floor"}:
+            if name in {"exp", "log", "tanh", "exprel", "exprel2", "cos", "sin", "abs", "floor"}:
                 return self._call(name, self._text(node.args[0]))
+        if isinstance(node, balance):
+            return self._call("balance", *(self._text(a) for a in node.args))
         raise UnprintableError(f"cannot print {type(node).__name__} in {node}")
 
     @staticmethod

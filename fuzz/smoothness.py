@@ -1,0 +1,78 @@
+"""The smoothness constants of the objective families in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+
+from fuzz.constants import NumberError, larger, sign
+from fuzz.pieces import FAMILIES, Shape, above, rational, smoothness_bounds
+from fuzz.problem import Family
+
+BOUNDED = ("quadratic", "huber", "slope_then_bowl", "log_cosh")
+"""Families whose curvature is at most ``curvature``, for every L1."""
+
+
+def least_smoothness(objective: Family, slack: sp.Expr, *, hessian: bool) -> sp.Expr | None:
+    """The least L0 for which the objective is in GS(L0, L1), or in HS(L0, L1), given L1 = ``slack >= 0``.
+
+    **Coordinates.** A separable sum is in the class if and only if each of its profiles is. If each is, then
+    ``|phi_i'(x_i) - phi_i'(y_i)| <= (L0 + L1 |phi_i'(x_i)|) |x_i - y_i| <= (L0 + L1 |grad f(x)|) |x_i - y_i|``, and
+    ``|x_i - y_i| <= |x - y| <= 1/L1``: square and add. The Hessian is diagonal: ``max_i |phi_i''| <= L0 + L1 max_i
+    |phi_i'|``. Conversely move one coordinate and leave the others at 0, where their gradients vanish. So the answer is
+    the largest of the profiles' constants.
+
+    **Curvature at most k** (quadratic, huber, slope_then_bowl, log_cosh): k. It is enough, as the gradient is
+    k-Lipschitz: ``phi''`` is k where a clamp is open and 0 elsewhere (of slope_then_bowl's two rises the second starts
+    where the first has ended, ``start >= slope/curvature``), or ``k / cosh^2``. It is needed for every L1, as at 0 the
+    gradient vanishes and the curvature is k.
+
+    **Quartic**, ``phi' = k x + q x^3``, L1 > 0, ``kappa = q/L1^2``. The chord from x to x + h has slope
+    ``k + q (3 x^2 + 3 x h + h^2)``, convex in h, so over ``|h| <= 1/L1`` it is largest at an end; by symmetry let
+    ``x >= 0``, then at ``h = 1/L1``. With ``z = L1 x`` and r = 1 (GS), or r = 0 (HS, where h is 0), the class asks for
+    ``L0 >= N(z) = k + kappa (3 z^2 + 3 r z + r) - k z - kappa z^3`` for all ``z >= 0``. Now
+    ``N' = 3 kappa (w^2 - (z - 1)^2)`` with ``w^2 = 1 + r - k/(3 kappa)``. If ``w^2 <= 0``, N falls: the answer is
+    ``N(0) = k + r kappa``. Otherwise N has one local maximum on ``z >= 0``, at ``z = 1 + w``, where
+    ``N = kappa (2 + 4 r + 2 w^3)``; the answer is the larger of the two.
+
+    **Piecewise families**: see :mod:`fuzz.pieces`; where exponentials take part, a rational above it by 2^-90 of it.
+
+    Returns:
+        ``None`` where no L0 will do: the quartic with L1 = 0, say.
+
+    Raises:
+        NumberError: for a family without a closed form.
+    """
+    needed = sp.Integer(0)
+    for profile, numbers in objective.profiles:
+        constant = _profile_smoothness(profile.name, numbers, slack, hessian)
+        if constant is None:
+            return None
+        needed = larger(needed, constant)
+    return needed
+
+
+def _profile_smoothness(family: str, numbers: Mapping[str, Any], slack: sp.Expr, hessian: bool) -> sp.Expr | None:
+    if family in BOUNDED:
+        return sp.sympify(numbers["curvature"])
+    if family == "quartic":
+        if sign(slack) == 0:
+            return None
+        return _quartic_smoothness(
+            sp.sympify(numbers["curvature"]), sp.sympify(numbers["quartic"]), slack, int(not hessian)
+        )
+    if family in FAMILIES:
+        bounds = smoothness_bounds(Shape.of(numbers), rational("L1", slack), hessian=hessian)
+        return None if bounds is None else above(bounds)
+    raise NumberError(f"no closed form is known for the smoothness of {family}")
+
+
+def _quartic_smoothness(curvature: sp.Expr, quartic: sp.Expr, slack: sp.Expr, reach: int) -> sp.Expr:
+    kappa = quartic / slack**2
+    at_zero = curvature + reach * kappa
+    square = 1 + reach - curvature / (3 * kappa)
+    if sign(square) <= 0:
+        return at_zero
+    return larger(at_zero, kappa * (2 + 4 * reach + 2 * square * sp.sqrt(square)))

@@ -1,0 +1,318 @@
+"""The workflows: thin calls of scripts that exist, and scripts that do what they say, in a short form."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ENTRY, false_bias, make_finding, plugin, stuck_problem
+
+from harness.finding import Finding
+from harness.plugin.summary import SummaryError, cases, comment, issue, main, new_findings
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+JUNIT = """<testsuites><testsuite name="pytest">
+<testcase classname="claims.bias.check" name="bias"><properties><property name="clipbounds_verdict" value="no_proof"/>
+</properties></testcase>
+<testcase classname="claims.bias.fuzz" name="bias[1/2]"><properties>
+<property name="clipbounds_verdict" value="not_found"/><property name="clipbounds_score" value="0.5"/>
+<property name="clipbounds_steps" value="1000"/></properties></testcase>
+<testcase classname="claims.bias.fuzz" name="bias[2/2]"><properties>
+<property name="clipbounds_verdict" value="refuted"/><property name="clipbounds_score" value="1.25"/>
+<property name="clipbounds_steps" value="234"/></properties>
+<failure message="m">bias: refuted
+  claim     ~~~ &lt;b&gt;
+  replay    clipbounds replay out/FINDING.json</failure></testcase>
+<testcase classname="claims.bias.check" name="old"><properties><property name="clipbounds_verdict" value="refuted"/>
+</properties><skipped type="pytest.xfail" message="falls as declared: refuted"/></testcase>
+<testcase classname="test_plain" name="test_arithmetic"/>
+</testsuite></testsuites>"""
+
+
+# -- the files ---------------------------------------------------------------------------------------------------------
+
+
+def faults(workflow: Any) -> list[str]:
+    """What is wrong with a workflow: missing parts, or a step that is more than the call of a script that exists."""
+    found = []
+    # YAML 1.1 reads the key "on" as true.
+    if True not in workflow and "on" not in workflow:
+        found.append("no trigger")
+    if "permissions" not in workflow:
+        found.append("no permissions")
+    for name, job in workflow.get("jobs", {}).items():
+        if "timeout-minutes" not in job:
+            found.append(f"{name}: no time limit")
+        for step in job.get("steps", []):
+            if ("run" in step) == ("uses" in step):
+                found.append(f"{name}: a step either runs or uses: {step}")
+            words = step.get("run", "bash ci/test").split()
+            if len(words) < 2 or words[0] != "bash" or "\n" in step.get("run", ""):
+                found.append(f"{name}: not a thin call: {step['run']}")
+            elif not (ROOT / words[1]).is_file():
+                found.append(f"{name}: no such script: {words[1]}")
+            if "uses" in step and "@v" not in step["uses"]:
+                found.append(f"{name}: no version: {step['uses']}")
+    return found if workflow.get("jobs") else [*found, "no jobs"]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_a_workflow_calls_scripts_that_exist(file: Path) -> None:
+    assert faults(yaml.safe_load(file.read_text(encoding="utf-8"))) == []
+
+
+def test_all_workflows_are_there() -> None:
+    assert {file.stem for file in WORKFLOWS} >= {"ci", "pull-request", "nightly", "weekly"}
+
+
+def test_a_planted_fault_of_a_workflow_is_seen() -> None:
+    good = {"on": "push", "permissions": {}, "jobs": {"a": {"timeout-minutes": 1, "steps": [{"run": "bash ci/test"}]}}}
+    assert faults(good) == []
+    for run, word in (("bash ci/tset", "no such script"), ("make", "not a thin call"), ("bash ci/test\nls", "thin")):
+        bad = {**good, "jobs": {"a": {"timeout-minutes": 1, "steps": [{"run": run}]}}}
+        assert word in faults(bad)[0]
+    assert "no version" in faults({**good, "jobs": {"a": {"timeout-minutes": 1, "steps": [{"uses": "x@main"}]}}})[0]
+    assert faults({}) == ["no trigger", "no permissions", "no jobs"]
+
+
+# -- comment and issue -------------------------------------------------------------------------------------------------
+
+
+def test_a_comment_shows_the_table_and_the_instance(
+    tmp_path: Path, bias_finding: Finding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "junit.xml").write_text(JUNIT)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "FINDING.json").write_text(bias_finding.text())
+    text = comment(tmp_path / "junit.xml", tmp_path)
+    assert text.startswith("## clipbounds: 1 of 4 items failed\n")
+    assert "| bias | claims.bias | no\\_proof | not\\_found, refuted | 1.2500 | 1,234 |  | **NO** |" in text
+    assert "| old | claims.bias | refuted |  |  |  |  | yes |" in text
+    # The block is fenced by more than what is in it, so that no text of a failure is markup.
+    assert "\n~~~~\nbias: refuted\n  claim     ~~~ <b>\n" in text
+    assert f"<summary>The instance, finding {bias_finding.id}</summary>" in text
+    assert "test_arithmetic" not in text
+    monkeypatch.chdir(tmp_path)
+    assert main(["comment", "junit.xml", "--out", "comment.md"]) == 0
+    assert (tmp_path / "comment.md").read_text() == text
+
+
+def test_silence_is_not_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "junit.xml"
+    file.write_text('<testsuites><testsuite><testcase classname="a" name="b"/></testsuite></testsuites>')
+    with pytest.raises(SummaryError, match="nothing was checked"):
+        comment(file, tmp_path)
+    assert main(["comment", str(tmp_path / "absent.xml"), "--out", str(tmp_path / "c.md")]) == 2
+    file.write_text("<testsuites>")
+    assert main(["comment", str(file), "--out", str(tmp_path / "c.md")]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+    assert not (tmp_path / "c.md").exists()
+
+
+def test_what_could_not_be_collected_is_a_failure(tmp_path: Path) -> None:
+    file = tmp_path / "junit.xml"
+    file.write_text(
+        '<testsuites><testsuite><testcase classname="" name="claims.bias"><error message="collection failure">'
+        "claims/bias.py:3: syntax error</error></testcase></testsuite></testsuites>"
+    )
+    (case,) = cases(file)
+    assert case.end == "error"
+    assert "syntax error" in comment(file, tmp_path)
+    assert comment(file, tmp_path).startswith("## clipbounds: 1 of 1 items failed")
+
+
+def test_an_issue_tells_a_finding_once(tmp_path: Path) -> None:
+    """Not what is declared to fall, and not what was told before; a tampered finding is told to nobody."""
+    folder, known = tmp_path / "findings", tmp_path / "known.txt"
+    wrong = make_finding(false_bias(), stuck_problem())
+    declared = make_finding(false_bias(name="old", expect="refuted", falls_by="search"), stuck_problem())
+    for finding in (wrong, declared):
+        (folder / finding.folder).mkdir(parents=True)
+        (folder / finding.folder / "FINDING.json").write_text(finding.text())
+    assert [f.id for f in new_findings([folder], known)] == [wrong.id]
+    command = ["issue", str(folder), "--known", str(known), "--out", str(tmp_path / "issue.md")]
+    assert main(command) == 0
+    text = (tmp_path / "issue.md").read_text()
+    assert text.splitlines()[0] == "clipbounds: false-bias refuted"
+    assert "clipbounds promote FINDING.json" in text
+    assert main(command) == 0
+    assert not (tmp_path / "issue.md").exists()
+    assert known.read_text() == f"{wrong.id}\n"
+    known.unlink()
+    file = folder / wrong.folder / "FINDING.json"
+    file.write_text(file.read_text().replace('"1/4"', '"1/3"'))
+    assert main(command) == 2
+    assert not known.exists()
+
+
+def test_an_issue_of_many_findings_is_cut() -> None:
+    many = [make_finding(false_bias(name=f"claim{k}"), stuck_problem()) for k in range(7)]
+    text = issue(many)
+    assert text.splitlines()[0].endswith("claim4 refuted and 2 more findings")
+    assert text.count("<details>") == 5
+
+
+# -- the scripts -------------------------------------------------------------------------------------------------------
+
+
+def script(name: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A script of ``ci`` with this interpreter, from a user's folder."""
+    return subprocess.run(
+        ["bash", str(ROOT / "ci" / name), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={
+            **os.environ,
+            "CLIPBOUNDS_PYTHON": sys.executable,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ENTRY}",
+            "PYTEST_ADDOPTS": f"-p {plugin()} -p no:playwright",
+            "WORKERS": "2",
+            **environment,
+        },
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "tests" / "example_repository", tmp_path / "repository"))
+
+
+@pytest.fixture
+def gh(tmp_path: Path) -> dict[str, str]:
+    """A ``gh`` that writes down what it is asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "gh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{tmp_path}/asked"\ncat >>"{tmp_path}/asked"\n')
+    (folder / "gh").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_a_comment_goes_to_its_pull_request(tmp_path: Path, gh: dict[str, str]) -> None:
+    done = script("comment", cwd=tmp_path, NUMBER="7", **gh)
+    assert done.returncode == 2
+    assert "is not there" in done.stderr
+    (tmp_path / "clipbounds-ci").mkdir()
+    (tmp_path / "clipbounds-ci" / "comment.md").write_text("hello")
+    assert script("comment", cwd=tmp_path, **gh).returncode != 0
+    assert script("comment", cwd=tmp_path, NUMBER="7", **gh).returncode == 0
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[:5] == ["pr", "comment", "7", "--body-file", "clipbounds-ci/comment.md"]
+
+
+def test_an_issue_is_opened_only_for_news(tmp_path: Path, gh: dict[str, str]) -> None:
+    done = script("open-issue", cwd=tmp_path, **gh)
+    assert (done.returncode, done.stdout) == (0, "open-issue: no new finding\n")
+    (tmp_path / "clipbounds-nightly").mkdir()
+    (tmp_path / "clipbounds-nightly" / "issue.md").write_text("title; $(id)\n\nbody\n")
+    assert script("open-issue", cwd=tmp_path, **gh).returncode == 0
+    assert (tmp_path / "asked").read_text() == "issue\ncreate\n--title\ntitle; $(id)\n--body-file\n-\n\nbody\n"
+
+
+def test_the_worse_of_two_exit_codes() -> None:
+    def worse(one: int, two: int) -> int:
+        code = f'CLIPBOUNDS_PYTHON=x; . "{ROOT}/ci/workflow.sh"; worse {one} {two}'
+        return int(subprocess.check_output(["bash", "-c", code], text=True))
+
+    assert [worse(0, 0), worse(1, 3), worse(3, 1), worse(0, 3), worse(1, 2), worse(9, 0)] == [0, 1, 1, 3, 2, 9]
+
+
+@pytest.mark.slow
+def test_a_pull_request_in_short(repository: Path) -> None:
+    done = script("pull-request", "claims", cwd=repository, BUDGET="20000steps", PARTS="2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (repository / "clipbounds-ci" / "comment.md").read_text()
+    assert text.startswith("## clipbounds: 9 items, all as declared")
+    again = script("pull-request", "claims", "wrong", cwd=repository, BUDGET="20000steps", PARTS="2")
+    assert again.returncode == 1
+    text = (repository / "clipbounds-ci" / "comment.md").read_text()
+    assert text.startswith("## clipbounds: 3 of 12 items failed")
+    assert "The instance, finding" in text
+    (repository / "claims" / "bias.py").write_text("from theorems.language import Theorem\nx = = 1\n")
+    broken = script("pull-request", "claims", cwd=repository, BUDGET="20000steps")
+    assert broken.returncode == 2, broken.stdout + broken.stderr
+    assert "syntax error" in (repository / "clipbounds-ci" / "comment.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_night_in_short(repository: Path) -> None:
+    """Two nights: the first tells the finding in an issue, the second has nothing new, and starts from the corpus."""
+    options = {"BUDGET": "1s", "CAMPAIGN": "none"}
+    done = script("nightly", "claims", "wrong", cwd=repository, **options)
+    assert done.returncode == 1, done.stdout + done.stderr
+    out, state = repository / "clipbounds-nightly", repository / ".clipbounds"
+    assert (out / "issue.md").read_text().splitlines()[0] == "clipbounds: too_good refuted"
+    assert (state / "corpus" / "rate.jsonl").is_file()
+    told = set((state / "known-findings.txt").read_text().split())
+    assert told
+    # What the second night finds may be another instance; that of the first is not told again.
+    again = script("nightly", "claims", "wrong", cwd=repository, **options)
+    assert again.returncode == 1
+    lines = (state / "known-findings.txt").read_text().split()
+    assert len(lines) == len(set(lines))
+    assert told <= set(lines)
+
+
+# -- weekly ------------------------------------------------------------------------------------------------------------
+
+
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "ci" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_an_engine_that_became_slower_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ratio = module("bench_ratio")
+    committed = max((ROOT / "ci" / "results").glob("engine-cpu-*.md"))
+    assert len(ratio.ratios(committed.read_text())) >= 10
+    assert ratio.main([str(committed)]) == 0
+    assert ratio.main([str(committed), "--least", "1.01"]) == 1
+    row = "| W1 | float32 | NumPy reference, same words | 61.63 | 59 to 62 | {} | 15 | met |\n"
+    (tmp_path / "old.md").write_text("## One core, processor time\n\n" + row.format(30))
+    for new, code in ((30, 0), (25, 0), (23, 1)):
+        (tmp_path / "new.md").write_text("## One core, processor time\n\n" + row.format(new))
+        assert ratio.main([str(tmp_path / "new.md"), str(tmp_path / "old.md")]) == code
+    # Rows of another section are of another kind, and a comparison of nothing is no pass.
+    (tmp_path / "new.md").write_text("## All cores\n\n" + row.format(30))
+    assert ratio.main([str(tmp_path / "new.md"), str(tmp_path / "old.md")]) == 2
+    assert ratio.main([str(tmp_path / "absent.md")]) == 2
+    assert "have no row in common" in capsys.readouterr().err
+
+
+def test_a_survivor_that_is_not_listed_is_told(tmp_path: Path) -> None:
+    mutants = module("mutants")
+    diff = "--- a.py\n+++ a.py\n@@ -1 +1 @@\n def f():\n-    return  1\n+    return 2\n"
+    one = mutants.Mutant("harness.judge.f", "survived", mutants._change(diff))
+    assert one.line == "harness.judge.f: return 1 -> return 2"
+    text, new = mutants.report([("harness/judge.py", [one], 10)], [])
+    assert new == 1
+    assert "| harness/judge.py | 10 | 9 | 0 | 1 |" in text
+    assert one.line in text
+    (tmp_path / "known.txt").write_text(f"# the same\n{one.line}\n")
+    assert mutants.report([("harness/judge.py", [one], 10)], mutants.known(tmp_path / "known.txt"))[1] == 0
+    assert mutants.main(["harness/cli.py"]) == 2
+    assert mutants.main(["--only", "harness.cli.x*"]) == 2
+
+
+@pytest.mark.slow
+def test_a_week_in_short(tmp_path: Path) -> None:
+    """Mutants of one small function, all of which tests kill; and one that is known to survive, on an empty list."""
+    done = script("weekly", "mutation", cwd=tmp_path, MUTATE="harness.judge.x_exit_code*")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| harness/judge.py |" in (tmp_path / "clipbounds-weekly" / "mutants.md").read_text()
+    assert script("weekly", "something", cwd=tmp_path).returncode == 2
