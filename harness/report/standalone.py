@@ -170,11 +170,11 @@ def _verdict(finding: Finding, condition: str) -> list[str]:
     sign = "<=" if maximised else ">="
     if finding.verdict == "achieved":
         sign = ">=" if maximised else "<="
+    told = [_printable(f"{finding.statement.name}: {finding.statement.text}"), _printable(_instance(finding))]
     return [
         f"excess = {difference}",
         f"good = bool(({condition}) and {test})",
-        f"print({_printable(f'{finding.statement.name}: {finding.statement.text}')!r}, "
-        f"{_printable(f'instance: {_instance(finding)}')!r}, sep={chr(10)!r})",
+        f"print({told[0]!r}, {told[1]!r}, sep={chr(10)!r})",
         f'print("claimed:  {finding.statement.quantity} {sign}", claimed, "=", float(claimed))',
         'print("measured:", measured, "=", float(measured), "+-", float(error))',
         f'print("verdict: ", "{word}" if good else "{otherwise}")',
@@ -186,7 +186,7 @@ def _instance(finding: Finding) -> str:
     problem = finding.to_problem()
     values = ", ".join(f"{alias} = {text}" for alias, text in finding.values.items())
     rows = instance_rows(problem, QUANTITIES[finding.statement.quantity])
-    return f"{'; '.join(f'{name} {text}' for name, text in rows)}; {values}"
+    return f"instance: {'; '.join(f'{name} {text}' for name, text in rows)}; {values}"
 
 
 def _objective_numbers(family: Family) -> list[str]:
