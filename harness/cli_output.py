@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.regression import Promoted
     from harness.replay import ReplayResult
     from harness.report.records import RunRecord
+    from harness.report.site import Site
     from harness.run import Outcome, RunResult
     from harness.sharpness import SharpnessResult
 
@@ -316,6 +317,25 @@ def show_rebuilt(run: RunRecord, folder: Path, as_json: bool) -> None:
         _json({"report": str(folder / "index.html"), "theorems": [t.statement.name for t in run.theorems]})
         return
     print(f"{len(run.theorems)} statements. Report: {folder / 'index.html'}")
+
+
+def show_site(site: Site, folder: Path, as_json: bool) -> None:
+    """``clipbounds report --site``."""
+    names = list(site.latest())
+    if as_json:
+        _json(
+            {
+                "site": str(folder / "index.html"),
+                "campaigns": [campaign.id for campaign in site.campaigns],
+                "findings": sorted(site.findings),
+                "theorems": names,
+            }
+        )
+        return
+    print(
+        f"{len(site.campaigns)} campaigns, {len(names)} statements, {len(site.findings)} findings. "
+        f"Site: {folder / 'index.html'}"
+    )
 
 
 def check_json(result: CheckResult) -> dict[str, Any]:

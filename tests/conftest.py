@@ -12,6 +12,8 @@ import pytest
 import sympy as sp
 
 from fuzz.problem import Family, FiniteLaw, Problem
+from harness.account import exact_account, sampled_account
+from harness.definitions import definitions_of
 from harness.finding import CertificateRecord, EngineRecord, ExactRecord, Finding, seal, versions
 from harness.statement import record_statement
 from theorems.language import (
@@ -133,6 +135,9 @@ def make_finding(theorem: Theorem, problem: Problem, **changes: Any) -> Finding:
         "effort": None,
         "seed": 0,
         "versions": versions(),
+        "account": exact_account(0.05, 0.05, (), refuted=True),
+        "stuck": None,
+        "definitions": definitions_of(theorem, problem),
     }
     return seal({**content, **changes})
 
@@ -163,6 +168,17 @@ def run_finding() -> Finding:
         exact=None,
         log10_e=42.5,
         log10_threshold=6.3,
+        account=sampled_account(
+            measured=0.25,
+            claimed=(1 / 1280) ** 0.5 + 1 / 1280,
+            lower=0.24,
+            allowance=1e-12,
+            log10_threshold=6.3,
+            looks=1,
+            alpha=1e-6,
+            precisions=(),
+            refuted=True,
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from fuzz.engine.printers.source import SourcePrinter
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
+from harness.report.words import instance_rows
 from theorems.language.functions import NOISES, OBJECTIVES, PLUS, U0, U1, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import QUANTITIES, Adversary
@@ -170,15 +171,23 @@ def _verdict(finding: Finding, condition: str) -> list[str]:
     sign = "<=" if maximised else ">="
     if finding.verdict == "achieved":
         sign = ">=" if maximised else "<="
+    told = [_printable(f"{finding.statement.name}: {finding.statement.text}"), _printable(_instance(finding))]
     return [
         f"excess = {difference}",
         f"good = bool(({condition}) and {test})",
-        f"print({_printable(f'{finding.statement.name}: {finding.statement.text}')!r})",
+        f"print({told[0]!r}, {told[1]!r}, sep={chr(10)!r})",
         f'print("claimed:  {finding.statement.quantity} {sign}", claimed, "=", float(claimed))',
         'print("measured:", measured, "=", float(measured), "+-", float(error))',
         f'print("verdict: ", "{word}" if good else "{otherwise}")',
         "raise SystemExit(0 if good else 1)",
     ]
+
+
+def _instance(finding: Finding) -> str:
+    problem = finding.to_problem()
+    values = ", ".join(f"{alias} = {text}" for alias, text in finding.values.items())
+    rows = instance_rows(problem, QUANTITIES[finding.statement.quantity])
+    return f"instance: {'; '.join(f'{name} {text}' for name, text in rows)}; {values}"
 
 
 def _objective_numbers(family: Family) -> list[str]:

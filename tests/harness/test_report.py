@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import re
 import subprocess
 import sys
+import zlib
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +27,12 @@ from harness.report.figures import noise_picture, trajectory_pictures
 from harness.report.folder import ReportFolder, rebuild
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import hand_check
-from harness.report.markdown import escape, finding_markdown, prose
+from harness.report.markdown import comment_markdown, escape, finding_markdown, prose
 from harness.report.meeting import bounds_meet
-from harness.report.pages import finding_page, index_page, theorem_page
+from harness.report.pages import finding_page, index_page, own_script, theorem_page
 from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
 from harness.report.standalone import MOST_LINES, standalone_script
+from harness.report.typeset import typeset
 from harness.statement import record_statement
 from theorems.catalogue import load_catalogue
 from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
@@ -101,7 +106,7 @@ def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
     assert not re.search(r"""(src|href)=["'](https?:|//|data:text)""", page)
     assert "@import" not in page
     assert "url(http" not in page
-    assert "<script" not in page
+    assert scripts_of(page) == [own_script()]
     for reference in re.findall(r'href="#([^"]+)"', page):
         assert f'id="{reference}"' in page
     assert "prefers-color-scheme: dark" in page
@@ -111,6 +116,24 @@ def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
 def test_ids_are_unique_in_a_page(run_finding: Finding) -> None:
     ids = re.findall(r' id="([^"]+)"', finding_page(run_finding))
     assert len(ids) == len(set(ids))
+
+
+def scripts_of(page: str) -> list[str]:
+    """The scripts of a page; there may be no start of another one, in whatever case."""
+    found = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert len(re.findall("<script", page, flags=re.IGNORECASE)) == len(found)
+    return found
+
+
+def test_a_page_allows_its_own_script_alone(bias_finding: Finding) -> None:
+    """What the policy names is the hash of the script that stands there, so that a browser runs it and no other."""
+    page = finding_page(bias_finding)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    (digest,) = re.findall(r"script-src 'sha256-([^']+)'", policy)
+    (script,) = scripts_of(page)
+    assert base64.b64decode(digest) == hashlib.sha256(script.encode()).digest()
+    assert "default-src 'none'" in policy
+    assert " on" not in " ".join(re.findall(r"<[a-z]+ [^>]*\bon[a-z]+=", page))
 
 
 def evil_theorem() -> Theorem:
@@ -132,8 +155,10 @@ def test_words_of_a_theorem_file_stay_words() -> None:
     pages = [finding_page(finding), theorem_page(record), index_page(run_record(record))]
     for page in pages:
         assert "alert(1)" in page
-        assert "<script" not in page.lower()
-    assert "<script" not in finding_markdown(finding)
+        assert scripts_of(page) == [own_script()]
+    for text in (finding_markdown(finding), comment_markdown(run_record(record), [finding])):
+        assert "<script" not in text
+        assert "alert(1)" in text
 
 
 def test_formulas_of_our_own_stay_formulas_in_markdown() -> None:
@@ -203,9 +228,10 @@ def test_the_script_prints_every_family(objective: str, noise: str) -> None:
         "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
         "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "index": 3, "wide": 9, "reach": 2, "low": 0, "high": 1,
     }  # fmt: skip
-    numbers = {k: sp.sympify(v) for k, v in numbers.items()}
     atoms = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
     names = [p.name for p in NOISES[noise].parameters]
+    # Widths and bends of pieces need no more than to be numbers.
+    numbers = defaultdict(lambda: Rational(1, 2), {k: sp.sympify(v) for k, v in numbers.items()})
     problem = Problem(
         objective=Family(objective, ({p.name: numbers[p.name] for p in OBJECTIVES[objective].parameters},)),
         noise=atoms if noise == "finite" else Family(noise, ({name: numbers[name] for name in names},)),
@@ -312,6 +338,32 @@ def test_pictures_of_a_run() -> None:
         assert "<style" not in picture
 
 
+@pytest.mark.parametrize("latex", [r"f\text{ is }1\text{-smooth}", r"\frac{\sigma^{2}}{5 c}"])
+def test_formulas_are_typeset_and_kept(latex: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept on disk is used again; a damaged or forged file costs time or looks, and brings no markup."""
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    typeset.cache_clear()
+    shown = FormulaSheet().inline(latex)
+    assert shown.startswith("<svg")
+    (kept,) = tmp_path.rglob("*.svgz")
+    typeset.cache_clear()
+    from ziamath import zmath
+
+    monkeypatch.setattr(zmath, "Latex", None)
+    assert FormulaSheet().inline(latex) == shown
+    kept.write_bytes(kept.read_bytes()[:-5])
+    assert FormulaSheet().inline(latex + " ").startswith("<code")  # nothing is kept of it, and no typesetter is there
+    typeset.cache_clear()
+    monkeypatch.undo()
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    assert FormulaSheet().inline(latex) == shown
+    forged = zlib.decompress(kept.read_bytes()).decode().replace("<path", "<script>alert(1)</script><path", 1)
+    kept.write_bytes(zlib.compress(forged.encode()))
+    typeset.cache_clear()
+    assert "<script" not in FormulaSheet().inline(latex)
+    typeset.cache_clear()
+
+
 @pytest.mark.parametrize(
     "latex", ["</svg><script>alert(1)</script>", r"\text{<script>}", r"\frac{", "x" * 5000, r"\href{javascript:x}{y}"]
 )
@@ -334,14 +386,16 @@ def test_a_folder_is_whole_or_absent(tmp_path: Path, bias_finding: Finding) -> N
     files = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
     base = f"findings/{bias_finding.folder}"
     assert files == {
-        "run.json", "index.html", "index.md", "theorems/false-bias.html", "queries/false-bias/00-units.smt2",
+        "run.json", "index.html", "index.md", "comment.md", "theorems/false-bias.html",
+        "queries/false-bias/00-units.smt2",
         f"{base}/FINDING.json", f"{base}/finding.html", f"{base}/finding.md", f"{base}/replay.py",
+        f"{base}/finding.zip",
     }  # fmt: skip
     assert [p.name for p in target.parent.iterdir()] == ["report"]
-    before = {f: (target / f).read_text() for f in files}
+    before = {f: (target / f).read_bytes() for f in files}
     (target / "index.html").unlink()
     rebuild(target)
-    assert {f: (target / f).read_text() for f in files} == before
+    assert {f: (target / f).read_bytes() for f in files} == before
 
 
 @pytest.mark.parametrize(
@@ -386,6 +440,6 @@ def test_upper_and_lower_bound_meet_on_a_page_of_their_own(tmp_path: Path) -> No
     page = (tmp_path / "True" / "meeting.html").read_text()
     assert page.count(">equal<") == 3
     assert ">different<" not in page
-    assert '<svg class="picture"' in page
+    assert '<svg class="picture broad"' in page
     unproved = [r.model_copy(update={"verdict": "unknown"}) for r in proved]
     assert not bounds_meet(run_record(*unproved))
