@@ -191,7 +191,7 @@ def main() -> int:
     minutes = last.at / 60
     how = (
         f"`python ci/load_campaign.py --hours {chosen.hours:g}`: {minutes:.0f} minutes, {chosen.workers} workers, "
-        f"shards of {chosen.shard_steps:,} steps, statements {', '.join(STATEMENTS)}. Python {platform.python_version()}, "
+        f"shards of {chosen.shard_steps:,} steps, {', '.join(STATEMENTS)}. Python {platform.python_version()}, "
         f"{os.cpu_count()} cores shared with others: load average {min(loads):.1f} to {max(loads):.1f}. Target for "
         f"memory: no more than {MOST_GROWTH:.0%} growth."
     )
