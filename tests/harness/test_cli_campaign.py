@@ -26,7 +26,7 @@ from theorems.catalogue import load_catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 STATEMENTS = ("D2", "planted_d2_eighth", "planted_bias_one_fifth", "planted_d2_late_five_percent")
-SMALL = ("--budget", "60000steps", "--shard-steps", "2000", "--workers", "2", "--seed", "7")
+SMALL = ("--budget", "60000steps", "--shard-steps", "2000", "--workers", "1", "--seed", "7")
 
 
 def spawned(*words: str) -> subprocess.Popen[str]:
