@@ -247,7 +247,7 @@ def test_a_pull_request_in_short(repository: Path) -> None:
 @pytest.mark.slow
 def test_a_night_in_short(repository: Path) -> None:
     """Two nights: the first tells the finding in an issue, the second has nothing new, and starts from the corpus."""
-    options = {"BUDGET": "1s", "CAMPAIGN": "none"}
+    options = {"BUDGET": "20000steps", "CAMPAIGN": "none"}
     done = script("nightly", "claims", "wrong", cwd=repository, **options)
     assert done.returncode == 1, done.stdout + done.stderr
     out, state = repository / "clipbounds-nightly", repository / ".clipbounds"
