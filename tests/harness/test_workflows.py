@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -261,6 +262,27 @@ def test_a_night_in_short(repository: Path) -> None:
     lines = (state / "known-findings.txt").read_text().split()
     assert len(lines) == len(set(lines))
     assert told <= set(lines)
+
+
+@pytest.mark.slow
+def test_a_night_with_a_campaign(repository: Path) -> None:
+    """The store is kept and holds one more campaign after the second night; the site has a page."""
+    options = {"BUDGET": "20000steps", "CAMPAIGN": "100000steps", "SEED": "1"}
+    for nights in (1, 2):
+        done = script("nightly", "claims/convergence.py", cwd=repository, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        command = ["-m", "harness.cli", "export", "--store", ".clipbounds/store.sqlite"]
+        told = subprocess.check_output(
+            [sys.executable, *command, "--table", "campaigns", "--format", "jsonl"],
+            cwd=repository,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+        rows = [json.loads(line) for line in told.splitlines()]
+        assert [row["state"] for row in rows] == ["finished"] * nights
+        assert (repository / "clipbounds-nightly" / "campaign" / "run.json").is_file()
+        assert (repository / "clipbounds-nightly" / "site" / "index.html").is_file()
+    assert not (repository / "clipbounds-nightly" / "issue.md").exists()
 
 
 # -- weekly ------------------------------------------------------------------------------------------------------------
