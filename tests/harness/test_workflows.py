@@ -321,9 +321,10 @@ def test_a_survivor_that_is_not_listed_is_told(tmp_path: Path) -> None:
     diff = "--- a.py\n+++ a.py\n@@ -1 +1 @@\n def f():\n-    return  1\n+    return 2\n"
     one = mutants.Mutant("harness.judge.f", "survived", mutants._change(diff))
     assert one.line == "harness.judge.f: return 1 -> return 2"
-    text, new = mutants.report([("harness/judge.py", [one], 10)], [])
+    hung = mutants.Mutant("harness.judge.g", "timeout", "return 1 -> return 3")
+    text, new = mutants.report([("harness/judge.py", [one, hung], 10)], [])
     assert new == 1
-    assert "| harness/judge.py | 10 | 9 | 0 | 1 |" in text
+    assert "| harness/judge.py | 10 | 8 | 1 | 0 | 1 |" in text
     assert one.line in text
     (tmp_path / "known.txt").write_text(f"# the same\n{one.line}\n")
     assert mutants.report([("harness/judge.py", [one], 10)], mutants.known(tmp_path / "known.txt"))[1] == 0
