@@ -12,6 +12,8 @@ import pytest
 import sympy as sp
 from conftest import false_bias, make_finding, stuck_problem, trajectory_problem, trajectory_theorem
 
+from fuzz.engine import Batch, run
+from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.figures import trajectory_pictures
@@ -196,8 +198,9 @@ def test_the_script_knows_every_quantity_in_any_dimension(quantity: str, tmp_pat
 def test_the_script_prints_every_family(objective: str, noise: str) -> None:
     numbers = {
         "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
-        "probability": Rational(1, 4), "degrees": 3, "sigma": 1,
+        "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "growth": 1,
     }  # fmt: skip
+    numbers |= {p.name: Rational(1, 2) for p in OBJECTIVES["piecewise_quadratic"].parameters if p.name != "curvature"}
     numbers = {k: sp.sympify(v) for k, v in numbers.items()}
     problem = Problem(
         objective=Family(objective, ({p.name: numbers[p.name] for p in OBJECTIVES[objective].parameters},)),
@@ -210,6 +213,38 @@ def test_the_script_prints_every_family(objective: str, noise: str) -> None:
     script = standalone_script(make_finding(trajectory_theorem(), problem, values={}))
     assert len(script.splitlines()) <= MOST_LINES
     compile(script, "replay.py", "exec")
+
+
+@pytest.mark.parametrize("quantity", ["AverageGradientNorm", "FinalGap"])
+@pytest.mark.parametrize("objective", ["piecewise_exponential", "huber+piecewise_quadratic"])
+def test_the_script_runs_shapes_of_many_numbers_with_numpy_alone(objective: str, quantity: str, tmp_path: Path) -> None:
+    """Without noise the script's number is the engine's; a claim just above is held, one just below falls."""
+    known = {p.name: Rational(1, 3) for p in OBJECTIVES["piecewise_exponential"].parameters}
+    known |= {"bend2": -Rational(2, 5), "bend4": sp.Integer(0), "width1": Rational(3, 2), "slope": Rational(1, 5)}
+    parts = objective.split("+")
+    numbers = tuple({p.name: known[p.name] for p in OBJECTIVES[part].parameters} for part in parts)
+    problem = Problem(
+        objective=Family(objective, numbers),
+        noise=Family("none", ({},) * len(parts)),
+        start=(Rational(17, 7), Rational(5, 3))[: len(parts)],
+        step_size=Rational(1, 2),
+        clipping_threshold=Rational(1, 4),
+        steps=7,
+    )
+    found = run(Batch.of([instance_of(problem)]), 1)
+    measured = float((found.final_gap if quantity == "FinalGap" else found.average_gradient_norm)[0, 0])
+    record = record_statement(trajectory_theorem()).model_copy(update={"quantity": quantity})
+    for factor, code in ((1 - 1e-9, 0), (1 + 1e-9, 1)):
+        finding = make_finding(
+            trajectory_theorem(), problem, statement=record, values={}, claimed=measured * factor, claimed_exact=None
+        )
+        script = tmp_path / "replay.py"
+        script.write_text(standalone_script(finding))
+        assert len(script.read_text().splitlines()) <= MOST_LINES
+        done = subprocess.run(
+            [sys.executable, "-c", NUMPY_ALONE, str(script)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_the_hand_check_is_clipping_by_definition() -> None:
