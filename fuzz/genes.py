@@ -109,6 +109,8 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
         genes.append(Gene("slope", 1e-3, 1e2))
     if "start" in names:
         genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
+    if "radius" in names:
+        genes.append(Gene("radius", 1e-3, 1e4))
     if "quartic" in names:
         genes.append(Gene("quartic", 1e-4, 1e2))
     if "growth" in names:
@@ -170,6 +172,8 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     if "rise" in numbers:
         columns["steep"] = quantise(columns["slope"] * (1 + numbers["rise"][:, None]))
         columns["start"] = quantise(columns["slope"] / curvature + numbers["offset"][:, None], up=True)
+    if "radius" in numbers:
+        columns["radius"] = everywhere(numbers["radius"])
     if "quartic" in numbers:
         columns["quartic"] = everywhere(numbers["quartic"])
     if "bend1" in numbers:

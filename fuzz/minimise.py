@@ -51,6 +51,7 @@ _OBJECTIVES = (
     "quartic",
     "log_cosh",
     "slope_then_bowl",
+    "well",
     "piecewise_quadratic",
     "piecewise_exponential",
 )

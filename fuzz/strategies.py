@@ -141,6 +141,8 @@ def objective_families(reading: Reading) -> list[str]:
     """Objective families that meet the assumptions."""
     slack = reading.slack_letter is not None and reading.smoothness is not None and not reading.plainly_smooth
     found = [name for name in OBJECTIVES if name not in _GROWING or slack or reading.smoothness is None]
+    if reading.convex:
+        found = [name for name in found if name != "well"]
     if reading.needs_strong:
         found = [name for name in found if name in ("quadratic", "quartic", *FAMILIES)]
     if reading.quantity in (Drift, StuckGradientNorm):

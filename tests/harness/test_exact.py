@@ -83,6 +83,7 @@ FAMILIES: dict[str, dict[str, sp.Expr]] = {
     "slope_then_bowl": {"curvature": R(3, 4), "slope": R(1, 2), "start": Z(2), "steep": Z(3)},
     "log_cosh": {"curvature": R(3, 4), "slope": R(5, 8)},
     "quartic": {"curvature": R(3, 4), "quartic": R(1, 64)},
+    "well": {"curvature": R(3, 4), "radius": R(5, 2)},
     "piecewise_quadratic": {"curvature": R(3, 4), **HILLS},
     "piecewise_exponential": {"curvature": R(3, 4), "growth": R(1, 4), **HILLS},
 }

@@ -64,16 +64,24 @@ class Profile:
         at: the gradient at a point.
         bend: a bound on ``|f''|`` on an interval of two rationals.
         marks: where the gradient may turn.
+        turn: the square of another such place, and the size of the gradient there.
     """
 
     at: Callable[[Fraction], arb]
     bend: Callable[[Fraction, Fraction], arb]
     marks: tuple[Fraction, ...]
+    turn: tuple[Fraction, arb] | None = None
 
     def range(self, low: Fraction, high: Fraction) -> arb:
         """The gradient on an interval: between marks it is monotone."""
         inside = [self.at(m) for m in self.marks if low < m < high]
         result = self.at(low).union(self.at(high))
+        if self.turn is not None:
+            square, size = self.turn
+            for way in (1, -1):
+                a, b = sorted((way * low, way * high))
+                if b > 0 and max(a, Fraction(0)) ** 2 <= square <= b**2:
+                    result = result.union(way * size)
         for value in inside:
             result = result.union(value)
         return result
@@ -99,6 +107,7 @@ def of(family: str, numbers: Numbers) -> Profile:
     n = {name: Fraction(int(v.p), int(v.q)) for name, v in numbers.items()}
     k = ball(n["curvature"])
     marks: tuple[Fraction, ...] = ()
+    turn: tuple[Fraction, arb] | None = None
 
     def steepest(low: Fraction, high: Fraction) -> arb:
         return k
@@ -125,6 +134,16 @@ def of(family: str, numbers: Numbers) -> Profile:
             return k + 3 * ball(n["quartic"] * max(abs(low), abs(high)) ** 2)
 
         bend = cubic
+    elif family == "well":
+
+        def levelling(low: Fraction, high: Fraction) -> arb:
+            nearest = Fraction(0) if low <= 0 <= high else min(abs(low), abs(high))
+            # (1 - 3t)/(1 + t)^3 falls up to t = 1 and stays in [-1/4, 0] from t = 1/3 on.
+            t = ball(nearest / n["radius"]) ** 2
+            return k * arb.max((1 - 3 * t) / (1 + t) ** 3, arb(1) / 4)
+
+        bend = levelling
+        turn = (n["radius"] ** 2 / 3, k * ball(n["radius"]) / arb(3).sqrt() * 9 / 16)
     elif family == "log_cosh":
 
         def bell(low: Fraction, high: Fraction) -> arb:
@@ -144,7 +163,7 @@ def of(family: str, numbers: Numbers) -> Profile:
             return k if any(low <= b and a <= high for a, b in rises) else arb(0)
 
         bend = clamped
-    return Profile(at, bend, marks)
+    return Profile(at, bend, marks, turn)
 
 
 def find_violation(

@@ -41,6 +41,7 @@ NUMBERS: dict[str, dict[str, sp.Rational]] = {
     },
     "log_cosh": {"curvature": sp.Rational(3, 2), "slope": sp.Rational(3, 4)},
     "quartic": {"curvature": sp.Rational(1, 2), "quartic": sp.Rational(1, 4)},
+    "well": {"curvature": sp.Rational(3, 2), "radius": sp.Rational(3, 4)},
     # A bump with a local minimum above 0 on the right, a flat bottom and a slope on the left.
     "piecewise_quadratic": {"curvature": sp.Rational(3, 2), **BUMP},
     "piecewise_exponential": {"curvature": sp.Rational(3, 2), "growth": sp.Rational(2, 3), **BUMP},
@@ -52,6 +53,7 @@ KINKS: dict[str, list[sp.Rational]] = {
     "slope_then_bowl": [sp.Rational(1, 8), sp.Rational(1, 2), sp.Rational(9, 8)],
     "log_cosh": [],
     "quartic": [],
+    "well": [],
     "piecewise_quadratic": ENDS,
     "piecewise_exponential": ENDS,
 }
