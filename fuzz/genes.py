@@ -93,6 +93,8 @@ def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
     return {gene.name: quantise(gene.decode(raw[:, k])) for k, gene in enumerate(genes)}
 
 
+_EACH = 3
+"""Up to this many coordinates each has numbers of its own."""
 _FAR = 12.0
 """Natural logarithms by which a gradient grows over one piece, at most."""
 
@@ -102,8 +104,11 @@ _FAR = 12.0
 
 def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
-    genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
-    genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
+    if structure.dimension > _EACH:
+        genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4), Gene("condition", 1.0, 1e8)]
+    else:
+        genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
+        genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
         genes.append(Gene("slope", 1e-3, 1e2))
@@ -159,8 +164,14 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     d = structure.dimension
     kinds = profiles(structure.objective, d)
     one = np.ones(len(numbers["x0"]))
-    start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
-    curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
+    if d > _EACH:
+        # Ladders: curvatures from 1 down to 1/condition, starts from x0 to x0 times stretch.
+        steps = np.arange(d) / (d - 1)
+        start = quantise(numbers["x0"][:, None] * numbers["stretch"][:, None] ** steps)
+        curvature = quantise(numbers["condition"][:, None] ** -steps)
+    else:
+        start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
+        curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
     columns: dict[str, Floats] = {"curvature": curvature}
     slack = _slack(structure, reading, numbers)
 

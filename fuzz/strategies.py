@@ -18,7 +18,7 @@ from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
 from fuzz.reading import Letters, Reading
 from fuzz.trajectory import RunLandscape
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES, OBJECTIVES, PLUS
 from theorems.language.quantities import ClipSecondMoment, Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
 from theorems.language.theorem import Theorem
 
@@ -29,6 +29,8 @@ _STEPS = ((1, 1), (2, 8), (8, 64), (64, 1000), (1000, 20000))
 _SYMMETRIC = ("symmetric_two_point", "gaussian", "student_t")
 _GRID = 64
 _PIECES = ((2, 1), (3, 1), (3, 2), (5, 3))
+_WIDE = ("quadratic", "huber", "log_cosh")
+"""Families that are run in many dimensions, too: ill-conditioned ones."""
 _GROWING = ("quartic", "piecewise_exponential")
 """Families whose curvature has no bound."""
 
@@ -192,8 +194,13 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
         objective, noise = draw(st.sampled_from(objectives)), draw(st.sampled_from(noises))
-        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 1, 2)))
-        shaped = objective in FAMILIES
+        wide = objective in _WIDE and noise == "none" and not one_step
+        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 2, 8, 64) if wide else (1, 1, 1, 2)))
+        others = [name for name in objectives if name not in _GROWING and name != objective]
+        if dimension == 2 and others and draw(st.booleans()):
+            # Different shapes along the coordinates.
+            objective = objective + PLUS + draw(st.sampled_from(others))
+        shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         return Structure(
             objective=objective,
