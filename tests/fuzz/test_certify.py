@@ -39,6 +39,7 @@ from theorems.language import (
 )
 from theorems.language.assumptions import Assumption
 from theorems.language.functions import LATTICE, NOISES, OBJECTIVES, U0, U1, c, exponential_centre, m, x
+from theorems.language.special import balance, exprel, exprel2
 
 HALF, ONE, ZERO = Q(1, 2), sp.Integer(1), sp.Integer(0)
 CELL = 1 / LATTICE
@@ -190,6 +191,16 @@ def test_far_arguments_and_numbers_that_are_not_real() -> None:
     # Equal, but by no rule of arithmetic that is tried.
     with pytest.raises(CertificateError, match="cannot be decided"):
         at_least(log(12), log(3) + 2 * log(2))
+
+
+def test_values_of_special_functions_are_exact() -> None:
+    a = sp.Symbol("a")
+    assert value(exprel(a), {a: ZERO}) == value(exprel2(a), {a: ZERO}) == 1
+    assert value(exprel(a - sqrt(2)), {a: sqrt(2)}) == 1
+    assert sign(value(exprel(a), {a: Q(1, 3)}) - 3 * (exp(Q(1, 3)) - 1)) == 0
+    assert sign(value(exprel2(a), {a: -ONE}) - 2 * exp(-ONE)) == 0
+    assert [value(balance(a, ONE), {a: v}) for v in (ZERO, -ONE, Q(-3), sqrt(2))] == [1, 0, Q(-1, 2), 1]
+    assert value(balance(a, a), {a: ZERO}) == 0
 
 
 def test_values_of_branches_are_decided_exactly() -> None:

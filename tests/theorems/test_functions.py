@@ -11,6 +11,7 @@ import sympy as sp
 
 from theorems.language import units
 from theorems.language.functions import LATTICE, NOISES, OBJECTIVES, U1, Noise, Objective, c, exponential_centre, m, x
+from theorems.language.special import balance, exprel, exprel2
 
 BUMP = {
     "width1": sp.Rational(1, 2),
@@ -115,6 +116,21 @@ def test_values_and_gradients_carry_their_units(objective: Objective) -> None:
             before = formula.xreplace({x: point, **numbers})
             after = formula.xreplace({x: b * point, **scaled})
             assert abs(sp.N(after - unit.scale(a, b) * before, 60)) < 1e-50
+
+
+def test_special_functions_are_what_they_say() -> None:
+    t = sp.Symbol("t", real=True)
+    for function, order in ((exprel, 1), (exprel2, 2)):
+        assert function(0) == 1
+        with mpmath.workdps(60):
+            for point in (sp.Rational(1, 10**30), sp.Rational(-7, 3), sp.Rational(1, 3), sp.Integer(40)):
+                exact = mpmath.hyp1f1(1, order + 1, mpmath.mpf(int(point.p)) / int(point.q))
+                assert abs(mpmath.mpf(str(sp.N(function(point), 50))) / exact - 1) < mpmath.mpf(10) ** -48
+        shown = function(t).by_exp()
+        assert abs(sp.N((function(t).diff(t) - shown.diff(t)).subs(t, sp.Rational(5, 4)), 40)) < 1e-35
+    assert balance(0, 0) == 0
+    assert balance(sp.Rational(3), sp.Rational(-1)) == sp.Rational(1, 2)
+    assert abs(sp.N(balance(sp.sqrt(2), -sp.sqrt(2) / 3), 30) - sp.Rational(1, 2)) < 1e-25
 
 
 @noises
