@@ -1,8 +1,8 @@
 """The frozen sampler by which the size of a planted regime is measured.
 
 Nothing here may change: sizes that were measured with it are committed, and a test pins its draws by a hash. A better
-sampler is a new module with a new :data:`VERSION`. It shares no ranges with the strategies of the search, which improve.
-Numbers come from PCG64's uniforms alone, whose stream NumPy guarantees.
+sampler is a new module with a new :data:`VERSION`. It shares no ranges with the strategies, which improve. Numbers come
+from PCG64's uniforms alone, whose stream NumPy guarantees.
 
 All draws have ``c = 1`` and curvature 1, which the scaling symmetries allow, and are log-uniform where nothing else is
 said. One step: a law of two atoms (mirrored where symmetry is assumed), ``m`` in [1e-3, 1e2], sigma in [1e-2, 1e2], the
@@ -110,14 +110,11 @@ def _one_step(reading: Reading, uniforms: Floats) -> tuple[np.ndarray[tuple[int,
     count, one = len(uniforms), np.ones(len(uniforms))
     deviation = between(uniforms[:, 0], 1e-2, 1e2)
     m = between(uniforms[:, 1], 1e-3, 1e2)
-    if reading.symmetric:
-        rare = np.full(count, 0.5)
-    else:
-        rare = 1 / (1 + 1 / between(uniforms[:, 2], 1e-4, 1.0))
+    rare = np.full(count, 0.5) if reading.symmetric else 1 / (1 + 1 / between(uniforms[:, 2], 1e-4, 1.0))
     sign = np.where(uniforms[:, 3] < 0.5, 1.0, -1.0)
     far, near = sign * deviation * np.sqrt((1 - rare) / rare), -sign * deviation * np.sqrt(rare / (1 - rare))
     probabilities, atoms = np.stack([rare, 1 - rare], 1), np.stack([far, near], 1)[..., None]
-    known = True
+    known = np.full(count, True)
     if reading.quantity == StuckGradientNorm:
         m, at_zero = stuck_gradient_norm(one, probabilities, atoms)
         known = at_zero <= 0

@@ -39,9 +39,7 @@ def far(share: sp.Expr) -> sp.Expr:
     return c * (n**2 - share * sigma**2) / (n**2 + share * sigma**2)
 
 
-def planted(
-    name: str, title: str, bound: sp.Expr, when: Sequence[sp.Basic] = (), symmetric: bool = False
-) -> Theorem:
+def planted(name: str, title: str, bound: sp.Expr, when: Sequence[sp.Basic] = (), symmetric: bool = False) -> Theorem:
     return Theorem(
         name=f"power_drift_{name}",
         title=title,

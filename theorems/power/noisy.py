@@ -98,7 +98,7 @@ STATEMENTS = (
         "The least gradient with half the bias, for a narrow range of noise levels",
         MinGradientNorm,
         s3(full / 2),
-        [_small, sigma >= c, sigma <= Rational(3, 2) * c],
+        [_small, sigma >= c, sigma <= 2 * c],
     ),
     planted(
         "d2_noise",

@@ -76,11 +76,11 @@ STATEMENTS = (
         [theta <= 1, theta >= Rational(19, 20), T <= 5],
     ),
     planted(
-        "d1_5_steep",
-        "D1 less five per cent, far from the optimum",
+        "d1_10_steep",
+        "D1 less ten per cent, far from the optimum",
         AverageGradientNorm,
-        Rational(19, 20) * d1,
-        [theta <= Rational(1, 20), T >= 10, Q >= 25 * c**2],
+        Rational(9, 10) * d1,
+        [theta <= Rational(1, 10), T >= 10, c**2 <= Q / 4],
     ),
     planted(
         "d1_min_5",
@@ -99,11 +99,11 @@ STATEMENTS = (
         [Convex()],
     ),
     planted(
-        "d2_2_window",
-        "The exact value of gradient descent less two per cent, for a narrow range of step sizes",
+        "d2_5_window",
+        "The exact value of gradient descent less five per cent, for a narrow range of step sizes",
         FinalGap,
-        Rational(98, 100) * unclipped,
-        [c >= L * R0, theta >= Rational(1, 2), theta <= Rational(11, 20), T >= 5],
+        Rational(19, 20) * unclipped,
+        [c >= L * R0, theta >= Rational(1, 2), theta <= Rational(3, 5), T >= 5],
         [Convex()],
     ),
     planted(
@@ -111,7 +111,7 @@ STATEMENTS = (
         "The convex rate without its second term, where that is hardly needed",
         FinalGap,
         R0**2 / (eta * T),
-        [theta <= Rational(1, 2), L * R0 <= 15 * c],
+        [theta <= Rational(1, 2), 15 * c >= L * R0],
         [Convex()],
     ),
     planted(
