@@ -117,12 +117,7 @@ def judge(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.Exp
 
 
 def run_one(key: tuple[str, str, int, int, float]) -> Row:
-    """One hunt, on one thread: two processes with a thread each do more than one with two."""
-    import numba
-    import torch
-
-    numba.set_num_threads(1)
-    torch.set_num_threads(1)
+    """One hunt."""
     searcher, name, seed, steps, limit = key
     theorem = next(p.theorem for p in load_planted() if p.theorem.name == name)
     return Row(*key, hunt(searcher, theorem, Budget(steps=steps), seed, judge, limit))
@@ -170,10 +165,20 @@ def read_rows(file: Path) -> list[Row]:
     return rows
 
 
+def _one_thread() -> None:
+    """Two processes of one thread do more than one process of two."""
+    import numba
+    import torch
+
+    vars(numba.config)["NUMBA_NUM_THREADS"] = 1
+    torch.set_num_threads(1)
+
+
 def _run(keys: Sequence[tuple[str, str, int, int, float]], workers: int) -> Iterable[Row]:
     if workers == 1 or len(keys) <= 1:
         yield from map(run_one, keys)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
         for done in as_completed([pool.submit(run_one, key) for key in keys]):
             yield done.result()

@@ -174,7 +174,7 @@ def markdown(record: Mapping[str, Any], picture: str | None = None) -> str:
         f"{len(record['statements'])} planted false statements, {record['seeds']} seeds, {record['budget']:.3g} engine",
         "steps for a statement on noisy runs, a tenth without noise, a thousandth for one-step claims (so that all pay",
         f"for about as many problems); at most {record['limit']:g} s of processor time for each hunt. A kill is a",
-        "problem that `confirm` calls refuted: every assumption certified, then exact arithmetic or an e-value on fresh",
+        "problem that `confirm` calls refuted: assumptions certified, then exact arithmetic or an e-value on fresh",
         "numbers. Its steps cost the searcher nothing; the searcher pays for all others. No oracle's noise.",
         "",
         f"{record['hardware']}; {shown}; reference sampler {record['reference_sampler']}.",
