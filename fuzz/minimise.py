@@ -118,12 +118,15 @@ class _Minimiser:
         self.reading, self.problem, self.choices, self.test, self.meter = reading, problem, choices, test, meter
 
     def run(self) -> tuple[Problem, Choices]:
-        # Short numbers before fewer steps: what is shortened last stays on the edge of the violation.
+        # Short numbers before fewer steps: what is shortened last stays on the edge of the violation. But long noisy
+        # runs are dear, and would eat the budget before it comes to their steps.
+        noisy = self.reading.quantity.scope is not Scope.ONE_STEP and not self.problem.deterministic
         passes = (
             rescaled,
             fewer_atoms,
             flatter,
             plainer,
+            *((fewer_steps,) if noisy else ()),
             self._two_atoms,
             shorter_numbers,
             fewer_steps,
