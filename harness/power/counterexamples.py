@@ -122,7 +122,7 @@ def _path(theorem: Theorem, problem: Problem) -> list[str]:
         "|---|---|---|---|---|",
         *rows,
         "",
-        f"The average gradient norm is {float(average):.4f}; the claim allows `R0/(eta T)`, {float(bound):.4f} here, for",
+        f"The average gradient norm is {float(average):.4f}; the claim allows `R0/(eta T)`, {float(bound):.4f} for",
         f"`R0 = {distance}`. On a line the statement is true: with `eta L <= 1` gradient descent never turns back,",
         "and the path is no longer than the way.",
     ]
