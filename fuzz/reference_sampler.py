@@ -179,7 +179,7 @@ def _runs(
         seed=seed,
     )
     replicas = 1 if noise == "none" else _REPLICAS
-    value, error = measure(reading, letters, batch, replicas, objectives.rounding[kept])
+    value, error, _ = measure(reading, letters, batch, replicas, objectives.rounding[kept])
     score[kept] = value - 3 * error
     return good, score
 
