@@ -1,5 +1,5 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report``,
-``bench``, and the commands of :mod:`harness.cli_campaign`.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report |
+bench``, and the commands of :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
