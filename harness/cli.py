@@ -1,5 +1,5 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote | report |
-bench``, and the commands of :mod:`harness.cli_campaign`.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote |
+report``, and the commands of :mod:`harness.cli_campaign` and :mod:`harness.cli_bench`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import cli_campaign
+from harness import cli_bench, cli_campaign
 from harness.verdicts import ExitCode
 
 app = typer.Typer(
@@ -29,13 +29,7 @@ app = typer.Typer(
 
 app.add_typer(cli_campaign.app, name="campaign")
 app.command()(cli_campaign.export)
-
-bench_app = typer.Typer(
-    help="How fast the engine is, and how good the search.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(bench_app, name="bench")
+app.add_typer(cli_bench.app, name="bench")
 
 Targets = Annotated[
     list[str] | None,
@@ -261,48 +255,6 @@ def report(
     from harness.report.folder import rebuild
 
     output.show_rebuilt(rebuild(folder), folder, as_json)
-
-
-@bench_app.command("engine")
-def bench_engine(
-    rounds: Annotated[int, typer.Option("--rounds", help="Turns of every contender.")] = 5,
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="W", help="W1, W2 or W3; all if none.")] = None,
-    one_core: Annotated[bool, typer.Option("--one-core", help="One core, processor time.")] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Measure without peers that are not installed.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.md", help="Also add the table to a file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Steps per second of the engine and of its peers (extra ``bench``), in turns."""
-    from harness.bench.command import engine
-
-    engine(rounds, only or [], one_core, allow_missing, out, as_json)
-
-
-@bench_app.command("search")
-def bench_search(
-    short: Annotated[bool, typer.Option("--short", help="10 statements, 5 seeds (default).")] = False,
-    full: Annotated[bool, typer.Option("--full", help="All statements, 10 seeds: a night.")] = False,
-    seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="Instead of 5 or 10.")] = None,
-    budget: Annotated[
-        str, typer.Option("--budget", metavar="B", help="Steps of a hunt on noisy runs; others get a fixed share.")
-    ] = "1e9steps",
-    limit: Annotated[float, typer.Option("--limit", metavar="S", help="Processor seconds of a hunt.")] = 30.0,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes; all cores if none.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="FILE.md, FILE.svg, and FILE.jsonl, from which it goes on."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Kill rate and steps to kill on planted false statements, against three other searchers.
-
-    Exit codes: 2 bad input; 0 otherwise, whether targets are met or not.
-    """
-    from harness.bench.command import power
-
-    power(short, full, seeds, budget, limit, workers, out, as_json)
 
 
 def _select(targets: Sequence[str] | None) -> list[Any]:
