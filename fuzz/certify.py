@@ -17,24 +17,7 @@ convex, hence PL with that constant, and with no larger one: ``m^2 / (2 (f - inf
 towards 0 along that axis. The others have a bounded gradient and an unbounded value along the positive axis: PL for no
 ``mu > 0``.
 
-**Variance of the lattice laws.** For Y convex on (0, 1), Y at a midpoint is at most the mean of Y over its cell.
-
-- gaussian, student_t: ``s r(U0) cos(2 pi U1)``. ``U1 -> U1 + 1/2 mod 1`` maps the midpoints onto themselves (N is even)
-  and the cosine to its negative, so the law is symmetric, exactly, with mean 0. ``E cos^2 = 1/2`` exactly, as the N
-  values of ``cos(4 pi U1)`` add up to 0 (N > 2). ``E r^2 = 2 E(-log U)``, or ``(nu - 2) E(U^(-2/nu) - 1)``, of convex
-  functions, is at most the integral, which is 2. So the variance is at most ``s^2``.
-- skewed_exponential: Y = -log U minus its mean. Here the midpoint rule lowers the mean *and* the second moment, so
-  convexity alone says nothing of the variance. Let M be the midpoint of the cell of a uniform V, and
-  ``delta(M) = E[Y(V) | M] - Y(M)``, which is the mean of ``-log(1 - t^2/M^2)/2`` over ``0 < t < 1/(2N)``: it falls as
-  M grows, and so does ``Y(M)``. Functions that fall together have a covariance of at least 0 (Chebyshev), so
-  ``Var Y(M) <= Var(Y(M) + delta(M)) = Var E[Y(V) | M] <= Var Y(V) = 1``.
-  The formula's centre is the mean on the lattice but for ``7/(2880 N^4) < 10^-41`` (the first term of Stirling's series
-  that it leaves out, an enveloping one); the law certified is the one with the exact mean.
-- two_point: p = K/N, so ``U < p`` has probability p, exactly. worst_two_point: at every point p = K/N with
-  ``1 <= K < N``, ``0 <= higher <= sigma sqrt((1 - p)/p)`` and ``lower = -higher p/(1 - p)``, so the mean is 0 and the
-  variance ``higher^2 p/(1 - p) <= sigma^2``; it is one scalar along a unit vector, in any dimension.
-
-Coordinates are independent: variances add, and symmetric coordinates make a symmetric vector.
+**Variance and symmetry of the noise laws**: see :mod:`fuzz.lattice_laws`.
 """
 
 from __future__ import annotations
@@ -47,6 +30,7 @@ from typing import Any, TypeVar
 import sympy as sp
 
 from fuzz.constants import NumberError, check_numbers, in_domain, sign, smaller, value
+from fuzz.lattice_laws import BOUNDED, SYMMETRIC, centring_error
 from fuzz.pieces import FAMILIES, Shape, breaks_pl, falling_piece, rational
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.smoothness import least_smoothness
@@ -60,14 +44,11 @@ from theorems.language.assumptions import (
     ExactGradients,
     Symmetric,
 )
-from theorems.language.functions import LATTICE, NOISES
+from theorems.language.functions import NOISES
 from theorems.language.parameters import Domain
 
 _Given = TypeVar("_Given", bound=Assumption)
 _VOCABULARY = (GS, HS, Convex, PL, ExactGradients, BoundedVariance, Symmetric)
-
-CENTRING_ERROR = sp.Rational(7, 2880) / LATTICE**4
-"""How far the formula of the exponential law's centre may be from the mean on the lattice, for scale 1."""
 
 
 class CertificateError(ValueError):
@@ -168,8 +149,8 @@ def _noise(problem: Problem) -> Family | FiniteLaw:
 
 
 def _drawn(noise: Family) -> tuple[Mapping[str, Any], ...]:
-    """The coordinates whose numbers are used: an oracle uses those of the first."""
-    return noise.coordinates[:1] if NOISES[noise.name].oracle else noise.coordinates
+    """The coordinates whose numbers are used: a law along the gradient uses those of the first."""
+    return noise.coordinates[:1] if NOISES[noise.name].along else noise.coordinates
 
 
 # -- objective ---------------------------------------------------------------------------------------------------------
@@ -304,39 +285,13 @@ _PL_SAYS = {
 
 # -- noise -------------------------------------------------------------------------------------------------------------
 
-_LAWS = {
-    "none": "There is no noise: mean and variance are 0.",
-    "two_point": "$u$ with probability $p=K/2^{32}$, else $-pu/(1-p)$: mean 0, variance $u^2p/(1-p)$, exactly.",
-    "symmetric_two_point": r"$\pm s$ with probability 1/2 each: mean 0, variance $s^2$, exactly.",
-    "gaussian": (
-        r"$s\sqrt{-2\log U_0}\cos(2\pi U_1)$ on a lattice of midpoints: $\mathbb{E}\cos=0$ and $\mathbb{E}\cos^2=1/2$"
-        r" exactly, $\mathbb{E}(-\log U_0)\le1$ since $-\log$ is convex; so mean 0, variance at most $s^2$."
-    ),
-    "student_t": (
-        r"$s\sqrt{(\nu-2)(U_0^{-2/\nu}-1)}\cos(2\pi U_1)$ on a lattice of midpoints: $\mathbb{E}\cos=0$ and"
-        r" $\mathbb{E}\cos^2=1/2$ exactly, $\mathbb{E}U_0^{-2/\nu}\le\nu/(\nu-2)$ since the power is convex; so mean 0,"
-        r" variance at most $s^2$."
-    ),
-    "skewed_exponential": (
-        r"$s(-\log U_0-\mu)$ with $\mu$ the mean on a lattice of midpoints $M$ (the formula's centre is $\mu$ within"
-        r" $7/(2880\cdot2^{128})$). Both $-\log M$ and the excess over it of the mean of $-\log$ over the cell of $M$"
-        r" fall in $M$, so their covariance is not negative, and the variance is at most that of the cell means,"
-        r" hence at most $s^2$."
-    ),
-    "worst_two_point": (
-        r"At every point one scalar along a unit vector: $h\le\sigma\sqrt{(1-p)/p}$ with probability $p=K/2^{32}$, else"
-        r" $-hp/(1-p)$: mean 0, variance $h^2p/(1-p)\le\sigma^2$."
-    ),
-    "finite": "Finitely many atoms, the same law at every point: mean and variance are exact sums.",
-}
-
 
 @certify.register(BoundedVariance)
 @_refusing
 def _bounded_variance(assumption: BoundedVariance, problem: Problem) -> Certificate:
     square = _argument(assumption, "sigma") ** 2
     noise = _noise(problem)
-    if noise.name not in _LAWS:
+    if noise.name not in BOUNDED:
         raise CertificateError(f"BoundedVariance: no closed form is known for {noise.name}")
     numbers: dict[str, sp.Expr] = {}
     if isinstance(noise, FiniteLaw):
@@ -350,15 +305,19 @@ def _bounded_variance(assumption: BoundedVariance, problem: Problem) -> Certific
             raise CertificateError(f"BoundedVariance: {noise.name} needs a finite clipping threshold")
         parts = [law.variance.xreplace({p: sp.sympify(n[p.name]) for p in law.parameters}) for n in _drawn(noise)]
         variance = sum(parts, sp.Integer(0))
-        if noise.name == "skewed_exponential":
-            numbers["centring error"] = CENTRING_ERROR * sum(
-                (_size(n["scale"]) for n in noise.coordinates), sp.Integer(0)
-            )
+        error = centring_error(noise)
+        if error is not None:
+            numbers["centring error"] = error
     if not at_least(square, variance):
         raise CertificateError(f"BoundedVariance: sigma^2 = {square} is given, {variance} is needed")
-    exact = isinstance(noise, FiniteLaw) or noise.name in ("none", "two_point", "symmetric_two_point")
+    exact = isinstance(noise, FiniteLaw) or noise.name in (
+        "none",
+        "two_point",
+        "symmetric_two_point",
+        "gradient_two_point",
+    )
     numbers |= {"variance" if exact else "variance at most": variance, "sigma^2": square}
-    return Certificate(assumption, _LAWS[noise.name], numbers)
+    return Certificate(assumption, BOUNDED[noise.name], numbers)
 
 
 @certify.register(ExactGradients)
@@ -378,32 +337,30 @@ def _symmetric(assumption: Symmetric, problem: Problem) -> Certificate:
     if isinstance(noise, FiniteLaw):
         _pair(noise)
         return Certificate(assumption, "Every atom and its negative have equal probability.", {})
-    if noise.name in ("gaussian", "student_t"):
-        says = (
-            r"$U_1\mapsto U_1+1/2 \bmod 1$ maps the midpoints of $2^{32}$ cells onto themselves and $\cos(2\pi U_1)$"
-            " to its negative, independently in every coordinate."
-        )
-        return Certificate(assumption, says, {})
+    if noise.name in SYMMETRIC:
+        return Certificate(assumption, SYMMETRIC[noise.name], {})
     half = sp.Rational(1, 2)
-    if noise.name == "two_point":
-        for numbers in noise.coordinates:
+    if noise.name in ("two_point", "gradient_two_point", "band_two_point"):
+        for numbers in _drawn(noise):
             if sign(numbers["probability"] - half) != 0 and sign(numbers["up"]) != 0:
-                raise CertificateError(f"Symmetric: two_point has probability {numbers['probability']}, 1/2 is needed")
+                raise CertificateError(
+                    f"Symmetric: {noise.name} has probability {numbers['probability']}, 1/2 is needed"
+                )
     elif noise.name != "symmetric_two_point":
         raise CertificateError(f"Symmetric: {noise.name} has no symmetric law")
-    return Certificate(
-        assumption, "Each coordinate has two opposite atoms of probability 1/2 each.", {"probability": half}
-    )
+    return Certificate(assumption, "Two opposite atoms of probability 1/2 each, at every point.", {"probability": half})
 
 
 def _vanishes(noise: Family | FiniteLaw) -> bool:
     """Whether the noise is 0 with probability 1."""
     if isinstance(noise, FiniteLaw):
         return all(sign(entry) == 0 for p, vector in noise.atoms if sign(p) != 0 for entry in vector)
-    size = {"two_point": "up", "skewed_exponential": "scale"}.get(noise.name)
-    if size is None:
-        return noise.name == "none"
-    return all(sign(numbers[size]) == 0 for numbers in noise.coordinates)
+    law = NOISES[noise.name]
+    # Only a number that has a sign may be 0.
+    sizes = [p.name for p in law.parameters if p.domain is Domain.REAL]
+    if not sizes:
+        return not law.words
+    return all(sign(numbers[name]) == 0 for numbers in _drawn(noise) for name in sizes)
 
 
 def _pair(law: FiniteLaw) -> None:
@@ -419,7 +376,3 @@ def _pair(law: FiniteLaw) -> None:
 
 def _equal(a: tuple[Any, ...], b: tuple[Any, ...], factor: int) -> int:
     return int(all(sign(x - factor * y) == 0 for x, y in zip(a, b, strict=True)))
-
-
-def _size(number: Any) -> sp.Expr:
-    return number if sign(number) >= 0 else -sp.sympify(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzz.engine.batch import Instance
+from fuzz.finite import engine_numbers
 from fuzz.problem import Family, FiniteLaw, Problem
 
 
@@ -10,10 +11,9 @@ def instance_of(problem: Problem) -> Instance:
     """The engine's instance of a problem; every number is rounded to the nearest float.
 
     Raises:
-        ValueError: for a finite law, which no engine runs.
+        ValueError: for a finite law that no engine runs: too many atoms, or a probability off the lattice.
     """
-    if isinstance(problem.noise, FiniteLaw):
-        raise ValueError("no engine runs a noise of finitely many atoms")
+    noise = problem.noise
     return Instance(
         objective=problem.objective.name,
         objective_parameters=[{n: float(v) for n, v in numbers.items()} for numbers in problem.objective.coordinates],
@@ -21,8 +21,8 @@ def instance_of(problem: Problem) -> Instance:
         step_size=float(problem.step_size),
         clipping_threshold=float(problem.clipping_threshold),
         steps=problem.steps,
-        noise=problem.noise.name,
-        noise_parameters=_floats(problem.noise),
+        noise=noise.name,
+        noise_parameters=engine_numbers(noise) if isinstance(noise, FiniteLaw) else _floats(noise),
     )
 
 

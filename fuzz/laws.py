@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fuzz.budget import Meter
+from fuzz.finite import build_law, exact_law, free_atoms, law_genes
 from fuzz.genes import (
     Gene,
     Objectives,
@@ -21,10 +22,8 @@ from fuzz.genes import (
     quantise,
 )
 from fuzz.onestep import (
-    SHRINK,
     clip_second_moment,
     drift,
-    exact_law,
     make_stuck,
     next_gradient_norm,
     rational,
@@ -67,18 +66,17 @@ class LawLandscape:
         if reading.quantity.scope is not Scope.ONE_STEP:
             raise ValueError(f"{reading.quantity} is not a one-step quantity")
         self.reading, self.structure, self.pins = reading, structure, dict(pins or {})
-        quantity, d = reading.quantity, structure.dimension
+        quantity = reading.quantity
         self.moves = quantity in (StepChange, NextGradientNorm)
         genes: list[Gene] = objective_genes(structure, reading) if self.moves else []
         if not self.moves and quantity != StuckGradientNorm and "m" not in self.pins:
             genes.append(Gene("m", 1e-3, 1e2))
         self.free_atoms = 0
         if structure.noise == "finite":
-            self.free_atoms = structure.atoms // 2 if structure.mirrored else structure.atoms
+            self.free_atoms = free_atoms(structure)
             if self._sigma_name not in self.pins:
                 genes.append(Gene("deviation", *structure.deviation))
-            genes += [Gene(f"weight{i}", -8.0, 8.0, "linear") for i in range(self.free_atoms - 1)]
-            genes += [Gene(f"atom{i}.{j}", -2.0, 2.0, "linear") for i in range(self.free_atoms) for j in range(d)]
+            genes += law_genes(structure)
         if (self.moves or reading.mentions("eta")) and not structure.at_cap:
             genes.append(Gene("fraction", 1e-6, 1.0))
         genes += [Gene(f"free {p.name}", *domain_range(p)) for p in self._free]
@@ -93,40 +91,11 @@ class LawLandscape:
     def _free(self) -> list[Parameter]:
         return [p for p in self.reading.free if p.name not in self.pins]
 
-    # -- laws --------------------------------------------------------------------------------------------------------
-
     def _law(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
-        """Probabilities [N, K], multiples of 2^-32, and atoms [N, K, d] with mean zero and deviation ``deviation``."""
-        structure, d = self.structure, self.structure.dimension
+        """Probabilities [N, K] and atoms [N, K, d]."""
         if not self.free_atoms:
-            return np.ones((count, 1)), np.zeros((count, 1, d))
-        k = self.free_atoms
-        logits = np.stack([numbers[f"weight{i}"] for i in range(k - 1)] + [np.zeros(count)], 1)
-        weights = np.exp(logits - logits.max(1, keepdims=True))
-        weights /= weights.sum(1, keepdims=True)
-        unit = np.stack([np.stack([numbers[f"atom{i}.{j}"] for j in range(d)], 1) for i in range(k)], 1)
-        # An atom of small probability must be far out to matter: measured in 1/sqrt(p) all atoms are alike.
-        unit = unit / np.sqrt(weights)[..., None]
-        # Short binary numbers; the likeliest atom takes up the rest, so that total and mean are exact.
-        total = 0.5 if structure.mirrored else 1.0
-        rows, solved = np.arange(count), weights.argmax(1)
-        weights = np.maximum(np.round(weights * total * 2.0**32), 1.0) / 2.0**32
-        weights[rows, solved] = 0.0
-        weights[rows, solved] = total - weights.sum(1)
-
-        def centred(atoms: Floats) -> Floats:
-            if not structure.mirrored:
-                atoms[rows, solved] = 0.0
-                atoms[rows, solved] = -(weights[..., None] * atoms).sum(1) / weights[rows, solved][:, None]
-            return atoms
-
-        unit = centred(unit)
-        spread = np.sqrt((weights * (unit**2).sum(-1)).sum(1) / total)
-        factor = np.divide(numbers["deviation"], spread, out=np.zeros(count), where=spread > 1e-9)
-        atoms = centred(quantise(unit * (factor * SHRINK)[:, None, None], 30))
-        if structure.mirrored:
-            return np.repeat(weights, 2, 1), np.stack([atoms, -atoms], 2).reshape(count, 2 * k, d)
-        return weights, atoms
+            return np.ones((count, 1)), np.zeros((count, 1, self.structure.dimension))
+        return build_law(self.structure, numbers, count)
 
     # -- scores ------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import sympy as sp
 
@@ -44,7 +45,7 @@ from theorems.language.theorem import Theorem
 
 Predicate = Callable[[Problem, Choices], bool]
 
-_NOISE_RANK = {"none": 0, "symmetric_two_point": 2, "two_point": 2}
+_NOISE_RANK = {"none": 0, "symmetric_two_point": 2, "two_point": 2, "gradient_two_point": 2}
 _OBJECTIVES = (
     "quadratic",
     "huber",
@@ -122,15 +123,17 @@ class _Minimiser:
     def run(self) -> tuple[Problem, Choices]:
         # Short numbers before fewer steps: what is shortened last stays on the edge of the violation. But long noisy
         # runs are dear, and would eat the budget before it comes to their steps.
-        noisy = self.reading.quantity.scope is not Scope.ONE_STEP and not self.problem.deterministic
+        # Whole runs are for engines, which know probabilities of a lattice alone.
+        lattice = self.reading.quantity.scope is Scope.TRAJECTORY
+        noisy = lattice and not self.problem.deterministic
         passes = (
             rescaled,
-            fewer_atoms,
+            partial(fewer_atoms, lattice=lattice),
             flatter,
             plainer,
             *((fewer_steps,) if noisy else ()),
             self._two_atoms,
-            shorter_numbers,
+            partial(shorter_numbers, lattice=lattice),
             fewer_steps,
         )
         improved = True

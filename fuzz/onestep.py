@@ -21,8 +21,8 @@ from fuzz.shapes import evaluate
 from theorems.language.functions import NOISES, U0, U1
 
 _BISECTIONS = 54
-SHRINK = 1 - 2.0**-24
-"""Laws are made this much narrower than sigma, so that rounding an atom cannot break the variance bound."""
+
+Law = list[tuple[Fraction, tuple[Fraction, ...]]]
 
 
 def clip(g: Floats, c: Floats) -> Floats:
@@ -83,9 +83,9 @@ def lattice_law(name: str, numbers: Mapping[str, float], points: int = 4096) -> 
     The midpoint rule with K = ``points`` (a square number, if the law reads two words); the mean is made exactly 0.
 
     Raises:
-        ValueError: for an unknown family or an oracle, whose law depends on the point.
+        ValueError: for an unknown family or a law that depends on the point or has vectors for atoms.
     """
-    if name not in NOISES or NOISES[name].oracle:
+    if name not in NOISES or NOISES[name].depends_on_state or name == "finite":
         raise ValueError(f"no lattice law of noise {name!r}")
     noise = NOISES[name]
     side = math.isqrt(points) if noise.words == 2 else points
@@ -110,22 +110,6 @@ def _next(objectives: Objectives, eta: Floats, c: Floats, atoms: Floats) -> Floa
     gradient = evaluate(objectives.family, "gradient", objectives.parameters, objectives.start)
     move = clip(gradient[:, None, :] + atoms, c[:, None])
     return np.asarray(objectives.start[:, None, :] - eta[:, None, None] * move)
-
-
-Law = list[tuple[Fraction, tuple[Fraction, ...]]]
-
-
-def exact_law(probabilities: Floats, atoms: Floats) -> Law:
-    """The law of :class:`LawLandscape` with its likeliest atom solved exactly: total 1 and mean 0."""
-    weights = [Fraction(float(p)) for p in probabilities]
-    points = [tuple(Fraction(float(e)) for e in a) for a in atoms]
-    solved = max(range(len(weights)), key=lambda i: weights[i])
-    rest = [i for i in range(len(weights)) if i != solved]
-    weights[solved] = 1 - sum((weights[i] for i in rest), Fraction(0))
-    points[solved] = tuple(
-        -sum((weights[i] * points[i][j] for i in rest), Fraction(0)) / weights[solved] for j in range(atoms.shape[1])
-    )
-    return list(zip(weights, points, strict=True))
 
 
 def make_stuck(m: Fraction, c: Fraction, law: Law) -> Fraction | None:

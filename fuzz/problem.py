@@ -104,6 +104,8 @@ class Problem:
     def __post_init__(self) -> None:
         self.objective._check(profiles(self.objective.name, len(self.objective.coordinates)), "objective")
         if isinstance(self.noise, Family):
+            if self.noise.name == FiniteLaw.name:
+                raise ValueError("noise 'finite' is written as its atoms, not by the numbers of an engine")
             if self.noise.name not in NOISES:
                 raise ValueError(f"unknown noise {self.noise.name!r}; known: {', '.join(sorted(NOISES))}")
             self.noise._check((NOISES[self.noise.name],) * len(self.noise.coordinates), "noise")
@@ -135,6 +137,11 @@ class Problem:
     def oracle(self) -> bool:
         """Whether the noise is built from the worst drift at the current point."""
         return isinstance(self.noise, Family) and NOISES[self.noise.name].oracle
+
+    @property
+    def depends_on_state(self) -> bool:
+        """Whether the noise has another law at another point."""
+        return isinstance(self.noise, Family) and NOISES[self.noise.name].depends_on_state
 
     @property
     def deterministic(self) -> bool:

@@ -23,9 +23,9 @@ Values = Mapping[Parameter, sp.Expr]
 def realise(theorem: Theorem, witness: Witness, values: Values) -> Problem:
     """The witness's problem, in dimension 1, every number exact.
 
-    A one-step claim needs no engine: its noise becomes the finite law of its atoms, of any probabilities (an oracle's
-    at the start), its step size is 1 unless a letter says otherwise, and it takes one step. A claim about whole runs
-    keeps the family.
+    A one-step claim needs no engine: its noise becomes the finite law of its atoms, of any probabilities (those at the
+    start where it depends on the state), its step size is 1 unless a letter says otherwise, and it takes one step. A
+    claim about whole runs keeps the family.
 
     Args:
         theorem: the statement; its abbreviations are expanded, and its conditions must hold.
@@ -129,12 +129,12 @@ def _algorithm(theorem: Theorem, known: Mapping[sp.Symbol, sp.Expr], one_step: b
 
 
 def _finite(law: Noise, numbers: Mapping[str, sp.Expr], slope: sp.Expr, threshold: sp.Expr) -> FiniteLaw:
-    """The law's atoms; an oracle's at a point with gradient ``slope``, along it."""
+    """The law's atoms at a point with gradient ``slope``."""
     if law.atoms is None:
         raise NumberError(f"noise {law.name} has no finite law for a one-step claim")
-    downhill = law.oracle and sign(slope) < 0
+    downhill = law.along and sign(slope) < 0
     here = {p: numbers[p.name] for p in law.parameters}
-    if law.oracle:
+    if law.depends_on_state:
         here |= {letters.m: -slope if downhill else slope, letters.c: threshold}
     atoms = []
     for probability, atom in law.atoms:

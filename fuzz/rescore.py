@@ -8,6 +8,7 @@ import numpy as np
 import sympy as sp
 
 from fuzz.engine import Batch
+from fuzz.finite import why_not_run
 from fuzz.genes import Objectives, describe, smoothness
 from fuzz.instance import instance_of
 from fuzz.onestep import clip_second_moment, drift, next_gradient_norm, step_change
@@ -24,7 +25,7 @@ def deviation_of(problem: Problem) -> sp.Expr:
     if isinstance(problem.noise, FiniteLaw):
         return sp.sqrt(problem.noise.second_moment)
     noise = NOISES[problem.noise.name]
-    coordinates = problem.noise.coordinates[:1] if noise.oracle else problem.noise.coordinates
+    coordinates = problem.noise.coordinates[:1] if noise.along else problem.noise.coordinates
     variances = [noise.variance.xreplace({p: numbers[p.name] for p in noise.parameters}) for numbers in coordinates]
     return sp.sqrt(sum(variances, sp.Integer(0)))
 
@@ -69,7 +70,8 @@ def rescore(
     seed: int = 0,
     instance_id: int = 0,
 ) -> tuple[float, float]:
-    """Score and standard error; -inf where a condition fails, a run is invalid, or a one-step law is not finite."""
+    """Score and standard error; -inf where a condition fails, a run is invalid, a one-step law is not finite, or no
+    engine runs the noise."""
     letters, objectives = letters_of(reading, problem, choices)
     good = bool(objectives.allowed[0] and np.ravel(reading.conditions_hold(letters))[0])
     if not good:
@@ -77,7 +79,7 @@ def rescore(
     if reading.quantity.scope is Scope.ONE_STEP:
         measured = _one_step(reading, problem, letters, objectives)
         return float(reading.score(letters, measured)[0]), 0.0
-    if isinstance(problem.noise, FiniteLaw):
+    if isinstance(problem.noise, FiniteLaw) and why_not_run(problem.noise):
         return -np.inf, 0.0
     batch = Batch.of([instance_of(problem)], seed=seed, instance_ids=[instance_id])
     runs = 1 if problem.deterministic else replicas

@@ -1,16 +1,18 @@
 """How far a float64 run may be from the exact one: a bound in closed form, held against every statistical finding.
 
 **Coupling.** For each word of the random stream the exact run uses the same word, and so the same event ``U < p``
-(words are integers, probabilities multiples of 2^-32: no rounding). An oracle's law is taken at the computed point:
-the exact process faces an adversary that may depend on the past, so that is an admissible law too. Then the runs
-differ by rounding alone.
+(words are integers, probabilities multiples of 2^-32: no rounding). The law of an oracle, or of any noise that depends
+on the state, is taken at the computed point: the exact process faces an adversary that may depend on the past, so that
+is an admissible law too. Then the runs differ by rounding alone.
 
 **One step.** The computed step differs from the exact one *at the same point* by at most
 ``e = 64 d u (|x| + eta (c + G + Z))`` in expectation, with u = 2^-53, G a bound on every term of the gradient formula
-and Z one on the expected size of every term of the noise formula (at most twice the deviation: the polar laws have
-``E r^2 = 2 sigma^2``, the exponential law ``E(|log U| + 1) <= 2``). Clipping is a projection, so it does not enlarge
-errors. Formulas have fewer than 16 operations; 64 leaves room for elementary functions that err by some units in the
-last place. The run stays within ``|x_0| + eta c T``.
+and Z one on the expected size of every term of the noise formula: at most twice the deviation (the polar laws have
+``E r^2 = 2 sigma^2``, the exponential law ``E(|log U| + 1) <= 2``, a finite law no term but its atoms), times the index
+for the Pareto laws, whose terms are up to ``index U^(-1/index)`` before they are centred. The square root of a
+contaminated law's ``-2 log V`` turns an error e of V into ``e/sqrt(-2 log V)``, whose mean is of the size of e.
+Clipping is a projection, so it does not enlarge errors. Formulas have fewer than 16 operations; 64 leaves room for
+elementary functions that err by some units in the last place. The run stays within ``|x_0| + eta c T``.
 
 **Piecewise profiles.** u is a sum over eight pieces of ``k h``, where the overlaps h add up to at most ``|x|``. An end
 of a piece is a sum of at most three lengths, W in all, so h errs by at most ``4 u (|x| + W)``, and with products and
@@ -30,6 +32,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fuzz.finite import why_not_run
 from fuzz.pieces import FAMILIES
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.rescore import deviation_of
@@ -47,11 +50,11 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
     """A bound on ``|E computed - E exact|`` of a whole run's quantity, in the quantity's unit.
 
     Returns:
-        ``None`` where no useful bound is known: no clipping, a finite law (no engine runs it), or errors that may grow
+        ``None`` where no useful bound is known: no clipping, a finite law that no engine runs, or errors that may grow
         by more than ``e^20``.
     """
     c = float(problem.clipping_threshold)
-    if not math.isfinite(c) or isinstance(problem.noise, FiniteLaw):
+    if not math.isfinite(c) or (isinstance(problem.noise, FiniteLaw) and why_not_run(problem.noise)):
         return None
     if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
         return None
@@ -62,7 +65,7 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
         found = _pieces(numbers, reach) if profile.name in FAMILIES else _largest(profile.name, numbers, reach)
         steepest, concave = max(steepest, found.curvature), max(concave, found.concave)
         sizes, values = sizes + found.gradient, values + found.value
-    noise = 0.0 if problem.deterministic else 2 * math.sqrt(d) * float(deviation_of(problem))
+    noise = 0.0 if problem.deterministic else 2 * math.sqrt(d) * float(deviation_of(problem)) * _index(problem)
     one_step = _FACTOR * d * _UNIT * (d * reach + eta * (c + sizes + noise))
     growth = 1 + eta * (concave if d == 1 and eta * steepest <= 2 else steepest)
     if not math.isfinite(one_step + growth + values) or steps * math.log(growth) > _LONGEST:
@@ -111,6 +114,13 @@ def _farthest(known: Mapping[str, float], reach: float) -> float:
             u, left = u + known[bend.name] * step, left - step
             farthest = max(farthest, abs(u))
     return farthest * (1 + 1e-9)
+
+
+def _index(problem: Problem) -> float:
+    """The largest tail index of a Pareto law, 1 for any other."""
+    if isinstance(problem.noise, FiniteLaw):
+        return 1.0
+    return max(float(numbers.get("index", 1)) for numbers in problem.noise.coordinates)
 
 
 def _largest(family: str, numbers: Mapping[str, Any], reach: float) -> _Sizes:

@@ -229,7 +229,7 @@ class _Search:
 
     def _advance(self, arm: Arm, generations: int, replicas: int) -> None:
         """Some generations of CMA-ES, then a fresh estimate of the best point."""
-        if arm.size < 2:
+        if arm.size < 2 or self.meter.spent:
             return
         going = True
         for _ in range(generations):

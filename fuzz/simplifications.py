@@ -51,7 +51,8 @@ def scale_problem(problem: Problem, a: sp.Expr, b: sp.Expr) -> Problem:
     )
 
 
-def fewer_atoms(problem: Problem) -> Iterator[Problem]:
+def fewer_atoms(problem: Problem, *, lattice: bool = False) -> Iterator[Problem]:
+    """Without one atom, or with two in one; on the lattice of probabilities that engines run, or off it."""
     if not isinstance(problem.noise, FiniteLaw):
         return
     law = law_of(problem.noise)
@@ -62,7 +63,12 @@ def fewer_atoms(problem: Problem) -> Iterator[Problem]:
     if len(kept) <= 2:
         return
     for i in range(len(kept)):
-        rest = [(p / (1 - kept[i][0]), a) for j, (p, a) in enumerate(kept) if j != i]
+        rest = [entry for j, entry in enumerate(kept) if j != i]
+        if lattice:
+            likeliest = max(range(len(rest)), key=lambda j: rest[j][0])
+            rest = [(p + kept[i][0] * (j == likeliest), a) for j, (p, a) in enumerate(rest)]
+        else:
+            rest = [(p / (1 - kept[i][0]), a) for p, a in rest]
         mean = [sum((p * a[k] for p, a in rest), Fraction(0)) for k in range(problem.dimension)]
         yield replace(problem, noise=finite([(p, tuple(e - s for e, s in zip(a, mean, strict=True))) for p, a in rest]))
     for i in range(len(kept)):
@@ -114,8 +120,8 @@ def plainer(problem: Problem) -> Iterator[Problem]:
         yield replace(problem, noise=Family("none", ({},) * problem.dimension))
 
 
-def shorter_numbers(problem: Problem) -> Iterator[Problem]:
-    """One number at a time made shorter."""
+def shorter_numbers(problem: Problem, *, lattice: bool = False) -> Iterator[Problem]:
+    """One number at a time made shorter; a finite law's probabilities stay on the lattice of engines, if asked."""
     for value in _simpler(problem.clipping_threshold):
         yield replace(problem, clipping_threshold=value)
     for value in _simpler(problem.step_size):
@@ -130,7 +136,7 @@ def shorter_numbers(problem: Problem) -> Iterator[Problem]:
         for noise in _shorter_family(problem.noise, [formula] * problem.dimension):
             yield replace(problem, noise=noise)
     else:
-        for law in _shorter_laws(law_of(problem.noise)):
+        for law in _shorter_laws(law_of(problem.noise), lattice):
             yield replace(problem, noise=finite(law))
 
 
@@ -144,15 +150,19 @@ def _shorter_family(family: Family, formulas: Sequence[Objective | Noise]) -> It
                 changed = {**numbers, name: simpler}
                 if not allowed(formula, changed):
                     continue
+                if name in ("low", "high") and "low" in changed and changed["low"] > changed["high"]:
+                    continue
+                if name == "index" and not 2 < simpler <= 64:
+                    continue
                 yield Family(family.name, (*family.coordinates[:i], changed, *family.coordinates[i + 1 :]))
 
 
-def _shorter_laws(law: Law) -> Iterator[Law]:
+def _shorter_laws(law: Law, lattice: bool) -> Iterator[Law]:
     solved = max(range(len(law)), key=lambda i: law[i][0])
     for i, (p, atom) in enumerate(law):
         if i == solved:
             continue
-        for simpler in simpler_than(p):
+        for simpler in simpler_than(p, lattice):
             if simpler < p + law[solved][0]:
                 yield _solve([(simpler, atom) if j == i else entry for j, entry in enumerate(law)], solved)
         for k, entry in enumerate(atom):

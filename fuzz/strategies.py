@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fuzz.genes import Structure
 from fuzz.holds import Holds
+from fuzz.lattice_laws import SYMMETRIC_LAWS
 from fuzz.laws import LawLandscape
 from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
@@ -27,7 +28,16 @@ Landscape = LawLandscape | RunLandscape
 
 _DEVIATIONS = ((1e-2, 0.3), (0.3, 3.0), (3.0, 1e2), (1.0, 1.0), (1e-2, 1e2))
 _STEPS = ((1, 1), (2, 8), (8, 64), (64, 1000), (1000, 20000))
-_SYMMETRIC = ("symmetric_two_point", "gaussian", "student_t")
+_EDGES = (
+    "two_point",
+    "symmetric_two_point",
+    "finite",
+    "gaussian",
+    "student_t",
+    "skewed_exponential",
+    "gradient_two_point",
+)
+"""Laws that every search of noisy runs tries, beside an oracle; those of few atoms are drawn three times as often."""
 _GRID = 64
 _PIECES = ((2, 1), (3, 1), (3, 2), (5, 3))
 _GROWING = ("quartic", "piecewise_exponential")
@@ -127,10 +137,18 @@ def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structur
     if not reading.exact_gradients:
         found = [Structure(objective=first, at_cap=True), Structure(objective=first, steps=(2, 64))]
         found += [
-            Structure(objective=first, noise=n, steps=steps, deviation=wide, tail=tail)
+            Structure(
+                objective=first,
+                noise=n,
+                steps=steps,
+                deviation=wide,
+                tail=tail,
+                atoms=(2 if reading.symmetric else 3) * (n == "finite"),
+                mirrored=reading.symmetric and n == "finite",
+            )
             for n in noises
-            if n != "none"
-            for tail in ((1, -1) if n in ("two_point", "skewed_exponential") else (1,))
+            if n in _EDGES or NOISES[n].oracle
+            for tail in ((1, -1) if NOISES[n].signed else (1,))
             for steps in ((1, 64), (1000, 20000))
         ]
     return list(dict.fromkeys(found))
@@ -158,7 +176,7 @@ def noise_families(reading: Reading, oracle: bool = False) -> list[str]:
     if reading.quantity.scope is Scope.ONE_STEP:
         return ["finite"]
     if reading.symmetric:
-        return ["none", *_SYMMETRIC]
+        return ["none", "finite", *SYMMETRIC_LAWS]
     return [name for name, noise in NOISES.items() if oracle or not noise.oracle]
 
 
@@ -187,12 +205,16 @@ def deviations(reading: Reading) -> list[tuple[float, float]]:
 def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     objectives, noises, ranges = objective_families(reading), noise_families(reading, oracle), deviations(reading)
     one_step = reading.quantity.scope is Scope.ONE_STEP
+    few_atoms = [n for n in noises if n in ("two_point", "finite", "gradient_two_point")]
+    often = noises if one_step else [*noises, *few_atoms, *few_atoms]
+    # One step has one gradient, and few atoms suffice for it.
+    counts = {False: (2, 3, 4), True: (2, 4)} if one_step else {False: (2, 3, 4, 6), True: (2, 4, 6)}
     if not objectives:
         raise ValueError(f"theorem {reading.theorem.name!r}: no objective family meets its assumptions")
 
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
-        objective, noise = draw(st.sampled_from(objectives)), draw(st.sampled_from(noises))
+        objective, noise = draw(st.sampled_from(objectives)), draw(st.sampled_from(often))
         dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 1, 2)))
         shaped = objective in FAMILIES
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
@@ -203,8 +225,8 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             steps=(1, 1) if one_step else draw(st.sampled_from(_STEPS)),
             deviation=draw(st.sampled_from(ranges)) if noise != "none" else (1e-2, 1e2),
             at_cap=draw(st.booleans()),
-            tail=draw(st.sampled_from((1, -1))) if noise in ("two_point", "skewed_exponential") else 1,
-            atoms=0 if noise != "finite" else draw(st.sampled_from((2, 4) if mirrored else (2, 3, 4))),
+            tail=draw(st.sampled_from((1, -1))) if noise in NOISES and NOISES[noise].signed else 1,
+            atoms=0 if noise != "finite" else draw(st.sampled_from(counts[mirrored])),
             mirrored=mirrored,
             pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),

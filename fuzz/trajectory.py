@@ -25,6 +25,7 @@ from fuzz.genes import (
     quantise,
 )
 from fuzz.holds import Holds, at_gap
+from fuzz.noise_genes import exact_noise, noise_arrays, noise_genes
 from fuzz.problem import Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.shapes import coordinates
@@ -104,16 +105,8 @@ class RunLandscape:
         self.structure = structure = self.holds.fits(structure)
         # A held F0 says how far out the start is, so that only its direction is searched.
         genes = [g for g in objective_genes(structure, reading) if g.name != "x0" or not self.holds.sets_gap]
-        noise = NOISES[structure.noise]
         self.stochastic = structure.noise != "none"
-        if self.stochastic:
-            genes.append(Gene("deviation", *structure.deviation))
-            genes += [Gene(f"deviation{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
-        names = {p.name for p in noise.parameters}
-        if "probability" in names:
-            genes.append(Gene("probability", 1e-5, 0.5, "logit"))
-        if "degrees" in names:
-            genes.append(Gene("degrees", 2.05, 30.0))
+        genes += noise_genes(structure)
         if not structure.at_cap:
             genes.append(Gene("fraction", 1e-6, 1.0))
         if structure.steps[0] < structure.steps[1]:
@@ -174,29 +167,9 @@ class RunLandscape:
 
     def _noise(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
         """Parameters [N, Q, d] and the standard deviation of the vector [N]."""
-        structure, d = self.structure, self.structure.dimension
-        parameters = NOISES[structure.noise].parameters
-        if not self.stochastic:
-            return np.zeros((count, 0, d)), np.zeros(count)
-        first = numbers["deviation"] * self.pins.get("c", 1.0)
-        scale = np.stack([first] + [quantise(first * numbers[f"deviation{i}"]) for i in range(1, d)], 1)
         letter = self.reading.sigma_letter
-        if letter is not None and str(letter.name) in self.pins:
-            # A little narrower than the sigma that is held, so that rounding cannot break the variance bound.
-            held = self.pins[str(letter.name)] * (1 - 2.0**-16)
-            scale = quantise(scale * (held / np.sqrt((scale**2).sum(1)))[:, None])
-        columns: dict[str, Floats] = {"scale": scale, "sigma": scale}
-        if structure.noise == "skewed_exponential":
-            columns["scale"] = structure.tail * scale
-        if "degrees" in numbers:
-            columns["degrees"] = np.repeat(numbers["degrees"][:, None], d, 1)
-        if "probability" in numbers:
-            p = np.repeat((np.maximum(np.round(numbers["probability"] * 2.0**32), 1.0) / 2.0**32)[:, None], d, 1)
-            columns["probability"] = p
-            columns["up"] = structure.tail * quantise(scale * np.sqrt((1 - p) / p))
-            scale = np.abs(columns["up"]) * np.sqrt(p / (1 - p))
-        deviation = scale[:, 0] if NOISES[structure.noise].oracle else np.sqrt((scale**2).sum(1))
-        return np.stack([columns[p.name] for p in parameters], 1), deviation
+        held = None if letter is None else self.pins.get(str(letter.name))
+        return noise_arrays(self.structure, numbers, count, self.pins.get("c", 1.0), held)
 
     def evaluate(self, raw: Floats, replicas: int, meter: Meter, seed: int, first_id: int) -> Scores:
         """Score raw genes [N, G] with ``replicas`` runs each; equal seeds and ids repeat the same randomness."""
@@ -241,15 +214,11 @@ class RunLandscape:
         draft = self.draft(raw[None, :])
         if not draft.good[0]:
             return None
-        d, structure = self.structure.dimension, self.structure
+        structure = self.structure
         objective = coordinates(structure.objective, draft.objectives.parameters[0])
-        noise = tuple(
-            {p.name: exact(draft.noise[0, k, i]) for k, p in enumerate(NOISES[structure.noise].parameters)}
-            for i in range(d)
-        )
         problem = Problem(
             objective=Family(structure.objective, objective),
-            noise=Family(structure.noise, noise),
+            noise=exact_noise(structure, draft.noise[0]),
             start=tuple(exact(v) for v in draft.objectives.start[0]),
             step_size=exact(draft.eta[0]),
             clipping_threshold=exact(draft.letters["c"][0]),

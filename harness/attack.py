@@ -17,6 +17,7 @@ from fuzz.reading import out_of_reach
 from fuzz.search import Candidate, SearchResult, search
 from fuzz.trajectory import Choices
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
+from harness.definitions import definitions_of
 from harness.evidence import ErrorLedger
 from harness.finding import CertificateRecord, EffortRecord, Finding, seal, versions
 from harness.progress import Progress
@@ -238,6 +239,9 @@ def finding_of(
             "effort": effort,
             "seed": seed,
             "versions": versions(),
+            "account": seen.account,
+            "stuck": seen.stuck,
+            "definitions": definitions_of(theorem, seen.problem),
         }
     )
 

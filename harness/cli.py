@@ -1,5 +1,5 @@
-"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | replay | promote |
-report``, and the commands of :mod:`harness.cli_campaign` and :mod:`harness.cli_bench`.
+"""The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | audit | replay | promote |
+report`` and the commands of :mod:`harness.cli_bench` and :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -216,16 +216,49 @@ def gauge(
 
 
 @app.command()
-def replay(
-    finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report.")],
+def audit(
+    targets: Targets = None,
+    data: Annotated[str, typer.Option("--data", help="breast_cancer, iris or wine, as scikit-learn ships them.")] = (
+        "breast_cancer"
+    ),
+    regulariser: Annotated[str, typer.Option("--regulariser", help="A positive rational number, such as 1/10.")] = "1",
+    batch: Annotated[int, typer.Option("--batch", help="Samples a step.")] = 1,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Re-run a finding from its file alone. Exit codes: 0 reproduced, 1 not reproduced, 2 bad file."""
+    """Hold statements against real training runs: logistic regression, constants certified from the data.
+
+    Exit codes: 1 a statement that should be true is violated; 3 a violation is undecided; 0 otherwise.
+    """
+    theorems = _select(targets)
     from harness import cli_output as output
-    from harness.finding import load_finding
+    from harness.audit import audit_all, exit_code
+    from harness.progress import for_terminal
+
+    with for_terminal(as_json) as progress:
+        results = audit_all(theorems, data, regulariser=regulariser, batch=batch, seed=seed, progress=progress)
+    output.show_audit(results, as_json)
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
+def replay(
+    finding: Annotated[Path, typer.Argument(metavar="FINDING.json", help="A finding of a report, or its finding.zip.")],
+    as_json: AsJson = False,
+) -> None:
+    """Re-run a finding from its file alone, once version, hash and schema are verified.
+
+    Exit codes: 0 reproduced, 1 not reproduced, 2 a bad file, or one that was changed.
+    """
+    from harness import cli_output as output
     from harness.replay import replay_finding
 
-    result = replay_finding(load_finding(finding))
+    if finding.suffix == ".zip":
+        from harness.report.bundle import load_bundle as load
+    else:
+        from harness.finding import load_finding as load
+
+    result = replay_finding(load(finding))
     output.show_replay(result, as_json)
     raise typer.Exit(ExitCode.AS_EXPECTED if result.reproduced else ExitCode.NOT_AS_EXPECTED)
 
@@ -247,14 +280,29 @@ def promote(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A report folder.")],
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[DIR]...", help="Report folders.")] = None,
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="DIR", help="Make or extend a site of static pages from reports.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild the pages of a report from its run.json and FINDING.json files."""
-    from harness import cli_output as output
-    from harness.report.folder import rebuild
+    """Rebuild the pages of a report from its run.json and FINDING.json files; or, with --site, make a site of several.
 
-    output.show_rebuilt(rebuild(folder), folder, as_json)
+    A site keeps what it holds: campaigns and findings are added, and every finding keeps its address.
+    """
+    from harness import cli_output as output
+
+    if site is not None:
+        from harness.report.site import build_site
+
+        output.show_site(build_site(site, folders or []), site, as_json)
+        return
+    from harness.report.folder import rebuild
+    from harness.report.records import ReportError
+
+    if not folders or len(folders) != 1:
+        raise ReportError(f"report: one folder is rebuilt at a time, not {len(folders or [])}; --site takes several")
+    output.show_rebuilt(rebuild(folders[0]), folders[0], as_json)
 
 
 def _select(targets: Sequence[str] | None) -> list[Any]:
@@ -278,6 +326,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
     places = {
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
+        "harness.audit": "AuditError",
         "harness.bench.engine": "BenchError",
         "harness.campaign.driver": "CampaignError",
         "harness.campaign.pool": "PoolError",

@@ -16,6 +16,7 @@ from theorems.language import Theorem
 if TYPE_CHECKING:
     from fuzz.coverage import Bin, CoverageSummary
     from harness.attack import FuzzResult
+    from harness.audit import AuditResult
     from harness.consistency import Consistency
     from harness.constants import ConstantResult, End
     from harness.gauge import GaugeRow
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.regression import Promoted
     from harness.replay import ReplayResult
     from harness.report.records import RunRecord
+    from harness.report.site import Site
     from harness.run import Outcome, RunResult
     from harness.sharpness import SharpnessResult
 
@@ -35,6 +37,8 @@ _COLOURS = {
     "achieved": "green",
     "yes": "green",
     "refuted": "red",
+    "violated": "red",
+    "not violated": "green",
     "no": "bold red",
     "broken_proof": "yellow",
     "vacuous": "magenta",
@@ -228,6 +232,29 @@ def show_constants(results: Sequence[ConstantResult], as_json: bool) -> None:
             print(f"{r.name}: with C = {r.blocked.value}: {r.blocked.says}")
 
 
+def show_audit(results: Sequence[AuditResult], as_json: bool) -> None:
+    """``clipbounds audit``."""
+    from harness.audit import audit_json
+
+    if as_json:
+        _json([audit_json(result) for result in results])
+        return
+    said = [r for r in results if r.verdict != "not applicable"]
+    rows = [
+        (r.name, r.expect, r.verdict, score_text(r.ratio), "" if r.log10_e is None else f"10^{r.log10_e:.1f}", r.reason)
+        for r in said
+    ]
+    _table(("statement", "expected", "verdict", "of the bound", "e", "why"), rows)
+    for r in said:
+        where = ", ".join(f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in r.setting.items())
+        print(f"{r.name}: {where}")
+    for line in dict.fromkeys(line for r in said for line in r.certificates if not line.startswith("f(x_0)")):
+        print(f"certified: {line}")
+    for r in results:
+        if r.verdict == "not applicable":
+            print(f"{r.name}: not applicable: {r.reason}")
+
+
 def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:
     """``clipbounds sharpness``."""
     from harness.sharpness import sharpness_json
@@ -290,6 +317,25 @@ def show_rebuilt(run: RunRecord, folder: Path, as_json: bool) -> None:
         _json({"report": str(folder / "index.html"), "theorems": [t.statement.name for t in run.theorems]})
         return
     print(f"{len(run.theorems)} statements. Report: {folder / 'index.html'}")
+
+
+def show_site(site: Site, folder: Path, as_json: bool) -> None:
+    """``clipbounds report --site``."""
+    names = list(site.latest())
+    if as_json:
+        _json(
+            {
+                "site": str(folder / "index.html"),
+                "campaigns": [campaign.id for campaign in site.campaigns],
+                "findings": sorted(site.findings),
+                "theorems": names,
+            }
+        )
+        return
+    print(
+        f"{len(site.campaigns)} campaigns, {len(names)} statements, {len(site.findings)} findings. "
+        f"Site: {folder / 'index.html'}"
+    )
 
 
 def check_json(result: CheckResult) -> dict[str, Any]:

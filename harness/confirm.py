@@ -15,32 +15,29 @@ import numpy as np
 import sympy as sp
 
 from fuzz.certify import Certificate, CertificateError, certify
-from fuzz.engine import Batch, run
-from fuzz.engine.torch_onestep import one_step
+from fuzz.finite import why_not_run
 from fuzz.genes import quantise
-from fuzz.instance import instance_of
 from fuzz.pieces import FAMILIES
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Reading
-from fuzz.rescore import arrays_of, letters_of
+from fuzz.rescore import letters_of
 from fuzz.rounding import rounding_allowance
-from fuzz.shapes import evaluate
+from harness.account import exact_account, precision, sampled_account
 from harness.evidence import ErrorLedger, Look
 from harness.exact import ExactVerdict, NotExact, decide, enclose_rational, holds, letters
-from harness.finding import EngineRecord, ExactRecord
-from harness.fresh import PURPOSE, FreshSample, draw
+from harness.exact.stuck import stuck_point
+from harness.finding_records import AccountRecord, EngineRecord, ExactRecord, StuckRecord
+from harness.fresh import FreshSample, draw
+from harness.witnesses import Witnesses, together, witnesses
 from theorems.language.assumptions import PL, Assumption
 from theorems.language.functions import NOISES
 from theorems.language.parameters import Parameter
-from theorems.language.quantities import FinalGap, MinGradientNorm, Quantity, Scope
+from theorems.language.quantities import Scope, StuckGradientNorm
 from theorems.language.theorem import Theorem
 from theorems.language.walk import show_exact
 
 MAX_STEPS = 4e8
-_WITNESSES = 24
 _HISTORIES = 1024
-_TORCH_STEPS = 400_000
-_RELATIVE = 1e-9
 
 
 class Status(StrEnum):
@@ -67,6 +64,8 @@ class Confirmation:
         exact: the check in exact or interval arithmetic, or None.
         sample: the fresh runs, or None.
         allowance: what was added to the bound for rounding in float64.
+        account: the margin taken apart, where a claim falls or is met.
+        stuck: the stuck point and its stability, for a claim about one.
         steps: engine steps spent.
     """
 
@@ -87,6 +86,8 @@ class Confirmation:
     alpha: float = 0.0
     allowance: float = 0.0
     engines: tuple[EngineRecord, ...] = ()
+    account: AccountRecord | None = None
+    stuck: StuckRecord | None = None
     steps: int = 0
 
 
@@ -167,7 +168,7 @@ def _admits_exact_check(theorem: Theorem, problem: Problem) -> bool:
         atoms = NOISES[problem.noise.name].atoms
         if atoms is None:
             return False
-        count = len(atoms) ** (1 if problem.oracle else problem.dimension)
+        count = len(atoms) ** (1 if NOISES[problem.noise.name].along else problem.dimension)
     return problem.steps * math.log(max(count, 1)) <= math.log(_HISTORIES)
 
 
@@ -208,75 +209,61 @@ def _exactly(theorem: Theorem, found: Confirmation, verdict: ExactVerdict) -> Co
         ),
     )
     found = replace(found, score_lower=found.score)
-    engines, reason = _engines_at(found, theorem.claim.quantity, float(measured.low), float(measured.high))
-    found = replace(found, engines=engines)
-    if reason:
-        return replace(found, status=Status.DISAGREEMENT, reason=reason)
+    seen = witnesses(found.problem, theorem.claim.quantity, float(measured.low), float(measured.high))
+    found = replace(found, engines=seen.engines)
+    if seen.reason:
+        return replace(found, status=Status.DISAGREEMENT, reason=seen.reason)
     if theorem.claim.for_all:
         if verdict.violated is True:
-            return replace(found, status=Status.REFUTED, reason=f"the bound fails here, by {verdict.method}")
-        if verdict.violated is False:
+            found = replace(found, status=Status.REFUTED, reason=f"the bound fails here, by {verdict.method}")
+        elif verdict.violated is False:
             return replace(found, status=Status.HOLDS, reason=f"the bound holds here, by {verdict.method}")
     elif verdict.attained is True:
-        return replace(found, status=Status.ACHIEVED, reason=f"the bound is attained here, by {verdict.method}")
+        found = replace(found, status=Status.ACHIEVED, reason=f"the bound is attained here, by {verdict.method}")
     elif verdict.attained is False:
         return replace(found, status=Status.HOLDS, reason=f"the bound is not attained here, by {verdict.method}")
-    return replace(found, reason=f"measured and claimed value cannot be told apart, by {verdict.method}")
+    if found.status is Status.UNDECIDED:
+        return replace(found, reason=f"measured and claimed value cannot be told apart, by {verdict.method}")
+    return replace(found, account=_exact_account(theorem, found, verdict, seen), stuck=_stuck(theorem, found))
 
 
-def _engines_at(
-    found: Confirmation, quantity: Quantity, low: float, high: float
-) -> tuple[tuple[EngineRecord, ...], str]:
-    """What the engines say of a quantity that is known to lie in [low, high]; a reason if one of them differs."""
-    problem = found.problem
-    seen: list[tuple[str, float, str]] = []
-    if quantity.scope is Scope.ONE_STEP:
-        slack = _RELATIVE * max(abs(low), abs(high), _scale(problem, quantity))
-        if isinstance(problem.noise, FiniteLaw) or problem.deterministic:
-            seen.append(("torch", one_step(problem, quantity), "float64, gradient by automatic differentiation"))
-    elif isinstance(problem.noise, FiniteLaw) or not problem.deterministic:
-        return (), ""
-    else:
-        allowance = rounding_allowance(problem, quantity)
-        if allowance is None:
-            allowance = 1e-3 * max(abs(low), abs(high))
-        slack = max(allowance, _RELATIVE * max(abs(low), abs(high)))
-        for backend in ("cpu", "torch"):
-            statistics = run(
-                Batch.of([instance_of(problem)]), 1, backend=backend, checkpoints=_all_steps(problem, quantity)
-            )
-            seen.append((backend, _value(statistics, quantity), _ENGINE_WORDS[backend]))
-    records = tuple(
-        EngineRecord(engine=name, measured=_finite(v), says=says, agrees=bool(low - slack <= v <= high + slack))
-        for name, v, says in seen
-    )
-    wrong = next((r for r in records if not r.agrees), None)
-    if wrong is None:
-        return records, ""
-    return records, (
-        f"engine {wrong.engine} measures {wrong.measured!r}, exact arithmetic lies between {low!r} and {high!r}: "
-        "one of them is wrong, so nothing is claimed"
+def _exact_account(theorem: Theorem, found: Confirmation, verdict: ExactVerdict, seen: Witnesses) -> AccountRecord:
+    measured, bound = verdict.measured, verdict.bound
+    maximised = theorem.claim.universal.rel_op == "<="
+    margin = found.measured - found.claimed if maximised else found.claimed - found.measured
+    certain = measured.low - bound.high if maximised else bound.low - measured.high
+    arithmetic = "exact" if measured.value is not None else verdict.method
+    exact = precision(arithmetic, found.measured, found.measured, 0.0, near=0.0)
+    # Rounding of the two floats that are shown, where both sides are exact.
+    margin = float(certain) if measured.value is not None and bound.value is not None else margin
+    return exact_account(
+        margin,
+        min(float(certain), margin),
+        (*seen.precisions, exact),
+        refuted=found.status is Status.REFUTED,
     )
 
 
-_ENGINE_WORDS = {
-    "cpu": "float64, compiled kernel",
-    "torch": "float64, gradient by automatic differentiation",
-}
+def _stuck(theorem: Theorem, found: Confirmation) -> StuckRecord | None:
+    if theorem.claim.quantity != StuckGradientNorm:
+        return None
+    try:
+        point = stuck_point(found.problem)
+    except NotExact:
+        return None
 
+    def text(value: sp.Expr | None) -> str | None:
+        return None if value is None else _text(value) or _decimal(value)
 
-def _scale(problem: Problem, quantity: Quantity) -> float:
-    """The size of the terms that a one-step quantity is a difference of."""
-    c = float(problem.clipping_threshold)
-    c = c if math.isfinite(c) else 0.0
-    if quantity.name != "StepChange":
-        return c
-    reach = max(abs(float(v)) for v in problem.start)
-    curvature = max(
-        float(v) for numbers in problem.objective.coordinates for k, v in numbers.items() if k == "curvature"
+    return StuckRecord(
+        expected_step=tuple(str(text(entry)) for entry in point.expected_step),
+        zero=point.zero,
+        offset=text(point.offset),
+        left=text(point.left),
+        right=text(point.right),
+        stability=point.stability,  # type: ignore[arg-type]
+        says=point.says,
     )
-    height = float(np.abs(evaluate(problem.objective.name, "value", *arrays_of(problem))).sum())
-    return curvature * reach**2 + c * reach + height
 
 
 # -- fresh seeds -------------------------------------------------------------------------------------------------------
@@ -286,8 +273,8 @@ def _on_fresh_seeds(
     theorem: Theorem, found: Confirmation, ledger: ErrorLedger, seed: int, max_steps: float
 ) -> Confirmation:
     problem, quantity = found.problem, theorem.claim.quantity
-    if isinstance(problem.noise, FiniteLaw):
-        return replace(found, reason="no engine runs a noise of finitely many atoms")
+    if isinstance(problem.noise, FiniteLaw) and (reason := why_not_run(problem.noise)):
+        return replace(found, reason=reason)
     bound = enclose_rational(theorem.bound, found.values)
     found = replace(found, claimed=float((bound.low + bound.high) / 2), claimed_exact=_text(bound.value))
     allowance = rounding_allowance(problem, quantity)
@@ -296,10 +283,10 @@ def _on_fresh_seeds(
     null = math.nextafter(float(bound.high), math.inf) + allowance
     if not (math.isfinite(null) and null > 0 and bound.low > 0):
         return replace(found, reason=f"the claimed bound {found.claimed:g} is not positive")
-    engines, reason = _engines_together(problem, quantity, seed, ledger.looks + 1, allowance)
-    found = replace(found, engines=engines, allowance=allowance, alpha=ledger.alpha)
-    if reason:
-        return replace(found, status=Status.DISAGREEMENT, reason=reason)
+    seen = together(problem, quantity, seed, ledger.looks + 1, allowance)
+    found = replace(found, engines=seen.engines, allowance=allowance, alpha=ledger.alpha)
+    if seen.reason:
+        return replace(found, status=Status.DISAGREEMENT, reason=seen.reason)
     look = ledger.next_look()
     sample = draw(problem, quantity, null, look, seed, max_steps)
     found = replace(found, sample=sample, look=look, steps=sample.steps)
@@ -316,50 +303,23 @@ def _on_fresh_seeds(
     if sample.log10_e >= look.log10_threshold:
         status = Status.REFUTED if theorem.claim.for_all else Status.ACHIEVED
         reason = f"e = 10^{sample.log10_e:.2f} on fresh seeds, 10^{look.log10_threshold:.2f} was needed"
-        return replace(found, status=status, reason=reason)
+        account = sampled_account(
+            measured=sample.mean,
+            claimed=found.claimed,
+            # The bound itself was rejected; the bisection may end a hair below it.
+            lower=max(sample.lower, null),
+            allowance=allowance,
+            log10_threshold=look.log10_threshold,
+            looks=look.number,
+            alpha=ledger.alpha,
+            precisions=seen.precisions,
+            refuted=status is Status.REFUTED,
+        )
+        return replace(found, status=status, reason=reason, account=account)
     reason = (
         f"e = 10^{sample.log10_e:.2f} on {sample.replicas:,} fresh runs, 10^{look.log10_threshold:.2f} would be needed"
     )
     return replace(found, reason=reason)
-
-
-def _engines_together(
-    problem: Problem, quantity: Quantity, seed: int, number: int, allowance: float
-) -> tuple[tuple[EngineRecord, ...], str]:
-    """The same runs on the compiled engine and on torch (bit-identical words), and in float32 for the reader."""
-    replicas = max(2, min(_WITNESSES, _TORCH_STEPS // problem.steps))
-    batch = Batch.of([instance_of(problem)], seed=seed, purpose=PURPOSE, instance_ids=[number])
-    checkpoints = _all_steps(problem, quantity)
-    first = run(batch, replicas, checkpoints=checkpoints)
-    second = run(batch, replicas, backend="torch", checkpoints=checkpoints)
-    single = run(batch, replicas, dtype="float32", checkpoints=checkpoints)
-    one, other = (s.final_gap if quantity == FinalGap else s.average_gradient_norm for s in (first, second))
-    scale = float(np.nanmax(np.abs(one))) if first.valid.any() else 0.0
-    # The allowance bounds a mean; one run of few may err by some times as much.
-    slack = 32 * allowance + _RELATIVE * scale
-    with np.errstate(invalid="ignore"):
-        agrees = bool(np.array_equal(first.valid, second.valid) and (np.abs(one - other)[first.valid] <= slack).all())
-    values = [_value(s, quantity) for s in (first, second, single)]
-    near = abs(values[2] - values[0]) <= 1e-2 * abs(values[0])
-    shown = f"mean of {replicas} runs on the same random words"
-    records = (
-        EngineRecord(engine="cpu", measured=_finite(values[0]), says=f"{_ENGINE_WORDS['cpu']}, {shown}", agrees=agrees),
-        EngineRecord(
-            engine="torch", measured=_finite(values[1]), says=f"{_ENGINE_WORDS['torch']}, {shown}", agrees=agrees
-        ),
-        EngineRecord(
-            engine="cpu, float32",
-            measured=_finite(values[2]),
-            says="for the reader; no verdict rests on it",
-            agrees=bool(near),
-        ),
-    )
-    if agrees:
-        return records, ""
-    return records, (
-        f"on the same random words the compiled engine measures {values[0]!r} and torch {values[1]!r}: one of them is "
-        "wrong, so nothing is claimed"
-    )
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
@@ -373,19 +333,6 @@ def score(theorem: Theorem, found: Confirmation, measured: float) -> float:
     return float(reading.score(known, np.array([measured]))[0])
 
 
-def _all_steps(problem: Problem, quantity: Quantity) -> list[int] | np.ndarray[Any, np.dtype[np.int64]]:
-    return np.arange(problem.steps) if quantity == MinGradientNorm else [0]
-
-
-def _value(statistics: Any, quantity: Quantity) -> float:
-    if not statistics.valid.any():
-        return math.nan
-    if quantity == MinGradientNorm:
-        return float(statistics.mean_gradient_norm[0].min())
-    values = statistics.final_gap if quantity == FinalGap else statistics.average_gradient_norm
-    return float(np.nanmean(values[0]))
-
-
 def _text(value: sp.Expr | None) -> str | None:
     if value is None:
         return None
@@ -397,8 +344,3 @@ def _text(value: sp.Expr | None) -> str | None:
 
 def _decimal(number: sp.Rational) -> str:
     return str(sp.N(number, 20))
-
-
-def _finite(value: float) -> float:
-    """Records hold no NaN: a value that is not finite is shown as the largest float, and never agrees."""
-    return value if math.isfinite(value) else math.copysign(1.7976931348623157e308, 1.0)

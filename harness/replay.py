@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
+from harness.definitions import changes, definitions_of
 from harness.evidence import ErrorLedger
 from harness.finding import Finding, versions
+from harness.statement import AssumptionRecord, record_statement
+from theorems.catalogue import load_catalogue
+from theorems.language.theorem import Theorem
 
 _CLOSE = 1e-9
 
@@ -21,12 +25,14 @@ class ReplayResult:
         again: the same look on the same random numbers, or the same exact check.
         fresh: another look on other random numbers; None where the check is exact.
         changed: versions that differ from those of the finding, as ``name: then, now``.
+        redefined: formulas and words of the statement that are no longer what they were, one line each.
     """
 
     finding: Finding
     again: Confirmation
     fresh: Confirmation | None
     changed: tuple[str, ...]
+    redefined: tuple[str, ...]
 
     @property
     def reproduced(self) -> bool:
@@ -39,7 +45,7 @@ class ReplayResult:
         finding, again = self.finding, self.again
         shown = [
             f"{finding.statement.name}: {finding.statement.text}",
-            f"finding {finding.id}, {finding.verdict}; file and hash are sound",
+            f"finding {finding.id}, {finding.verdict}; version {finding.schema_version}, hash and schema are sound",
             *(f"certificate: {c.assumption}" for c in again.certificates),
             f"claimed {again.claimed!r}, measured {again.measured!r} (then {finding.measured!r})",
             f"again: {again.status.value}: {again.reason}",
@@ -48,6 +54,9 @@ class ReplayResult:
         if self.fresh is not None:
             shown.append(f"on other random numbers: {self.fresh.status.value}: {self.fresh.reason}")
         shown += [f"version changed since: {line}" for line in self.changed]
+        shown += [f"meaning changed since: {line}" for line in self.redefined]
+        if again.account is not None:
+            shown.append(again.account.says)
         shown.append("REPRODUCED" if self.reproduced else "NOT REPRODUCED")
         return shown
 
@@ -67,7 +76,9 @@ class ReplayResult:
             "log10_e": None if self.again.sample is None else self.again.sample.log10_e,
             "fresh_status": None if self.fresh is None else self.fresh.status.value,
             "fresh_log10_e": None if self.fresh is None or self.fresh.sample is None else self.fresh.sample.log10_e,
+            "schema_version": self.finding.schema_version,
             "versions_changed": list(self.changed),
+            "meaning_changed": list(self.redefined),
         }
 
 
@@ -91,4 +102,26 @@ def replay_finding(finding: Finding) -> ReplayResult:
         for name, then in sorted(finding.versions.items())
         if now.get(name) != then
     )
-    return ReplayResult(finding, again, fresh, changed)
+    return ReplayResult(finding, again, fresh, changed, _redefined(finding, theorem))
+
+
+def _redefined(finding: Finding, theorem: Theorem) -> tuple[str, ...]:
+    """What the finding's words meant and what they mean now; and the catalogue's statement of that name."""
+    lines = list(changes(finding.definitions, definitions_of(theorem, finding.to_problem())))
+    for then, now in zip(finding.statement.given, theorem.given, strict=True):
+        if then.latex != now.latex:
+            lines.append(f"assumption {then.kind}: then {then.latex}, now {now.latex}")
+    catalogue = load_catalogue()
+    if finding.statement.name in catalogue:
+        today = record_statement(catalogue[finding.statement.name])
+        for field in ("text", "bound", "when", "given"):
+            old, new = getattr(finding.statement, field), getattr(today, field)
+            if old != new:
+                lines.append(f"the catalogue's {today.name}, {field}: then {_words(old)}, now {_words(new)}")
+    return tuple(lines)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(map(_words, value)) or "nothing"
+    return f"{value.kind}({', '.join(value.arguments.values())})" if isinstance(value, AssumptionRecord) else str(value)

@@ -59,6 +59,7 @@ class RunResult:
     seconds: float
     check_seconds: float
     alpha: float
+    started: str | None = None
 
     def findings(self) -> list[Finding]:
         """All findings."""
@@ -86,6 +87,7 @@ class RunResult:
             steps=sum(o.fuzz.steps for o in self.outcomes if o.fuzz is not None),
             versions=versions(),
             theorems=tuple(_theorem_record(outcome) for outcome in self.outcomes),
+            started=self.started,
         )
 
 
@@ -121,7 +123,7 @@ def fuzz_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress
 
 def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress, *, cache: bool = True) -> RunResult:
     """Check, then spend what is left of the budget on the statements that algebra leaves open."""
-    start = time.perf_counter()
+    start, started = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     ledger = ErrorLedger()
     checks = check_all(theorems, progress, ledger, cache=cache)
     check_seconds = time.perf_counter() - start
@@ -138,7 +140,7 @@ def run_all(theorems: Sequence[Theorem], settings: Settings, progress: Progress,
             findings += _algebraic_finding(theorem, check, ledger, settings)
         outcomes.append(Outcome(theorem, check, result, judge(theorem, check, result), tuple(findings)))
     seconds = time.perf_counter() - start
-    return RunResult(settings, tuple(outcomes), seconds, check_seconds, float(ledger.alpha))
+    return RunResult(settings, tuple(outcomes), seconds, check_seconds, float(ledger.alpha), started)
 
 
 def _left(budget: Budget, spent: float) -> Budget:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sympy as sp
 
 from fuzz.problem import Family, FiniteLaw, Problem
+from harness.account import exact_account, sampled_account
+from harness.definitions import definitions_of
 from harness.finding import CertificateRecord, EngineRecord, ExactRecord, Finding, seal, versions
 from harness.statement import record_statement
 from theorems.language import (
@@ -30,6 +34,9 @@ from theorems.language import (
     sigma,
     sqrt,
 )
+
+ENTRY = Path(__file__).resolve().parents[1] / "harness" / "pytest_entry"
+"""Where the module is that pytest imports."""
 
 HALF, FIFTH, QUARTER = Rational(1, 2), Rational(1, 5), Rational(1, 4)
 
@@ -84,8 +91,11 @@ def trajectory_problem() -> Problem:
 
 def plugin() -> str:
     """The pytest plugin for ``-p``: by its entry point, or by its module in an environment that is older than it."""
-    known = any(point.name == "clipbounds" for point in entry_points(group="pytest11"))
-    return "clipbounds" if known else "clipbounds_pytest"
+    if any(point.name == "clipbounds" for point in entry_points(group="pytest11")):
+        return "clipbounds"
+    if str(ENTRY) not in sys.path:
+        sys.path.append(str(ENTRY))
+    return "clipbounds_pytest"
 
 
 def make_finding(theorem: Theorem, problem: Problem, **changes: Any) -> Finding:
@@ -125,6 +135,9 @@ def make_finding(theorem: Theorem, problem: Problem, **changes: Any) -> Finding:
         "effort": None,
         "seed": 0,
         "versions": versions(),
+        "account": exact_account(0.05, 0.05, (), refuted=True),
+        "stuck": None,
+        "definitions": definitions_of(theorem, problem),
     }
     return seal({**content, **changes})
 
@@ -155,6 +168,17 @@ def run_finding() -> Finding:
         exact=None,
         log10_e=42.5,
         log10_threshold=6.3,
+        account=sampled_account(
+            measured=0.25,
+            claimed=(1 / 1280) ** 0.5 + 1 / 1280,
+            lower=0.24,
+            allowance=1e-12,
+            log10_threshold=6.3,
+            looks=1,
+            alpha=1e-6,
+            precisions=(),
+            refuted=True,
+        ),
     )
 
 

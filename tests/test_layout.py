@@ -64,6 +64,7 @@ def test_scripts_are_valid_bash() -> None:
     for script in (
         "ci/quickstart",
         "ci/test",
+        "ci/test-browser",
         "ci/lint",
         "ci/environment.sh",
         "ci/workflow.sh",

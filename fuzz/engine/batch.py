@@ -76,7 +76,7 @@ class Batch:
         objectives: I family names of ``functions.OBJECTIVES``, or names for each coordinate, joined by ``+``.
         objective_parameters: float64 [I, P, d], in the order of each ``Objective.parameters``, padded with anything.
         noises: I family names of ``functions.NOISES``.
-        noise_parameters: float64 [I, Q, d]; an oracle reads coordinate 0 alone.
+        noise_parameters: float64 [I, Q, d]; a law along the gradient reads coordinate 0 alone.
         x0: float64 [I, d], units X.
         step_size: float64 [I], units X^2/F.
         clipping_threshold: float64 [I], units F/X; inf means no clipping.

@@ -32,7 +32,7 @@ def value(v: Any, numbers: Any, at: Any, inside: Any, FAMILY: tl.constexpr) -> A
 def sample(
     w0: Any, w1: Any, size: Any, c: Any, numbers: Any, at: Any, inside: Any, FAMILY: tl.constexpr, real: tl.constexpr
 ) -> Any:
-    """Noise from tiles of words; an oracle also reads gradient norms and the threshold."""
+    """Noise from tiles of words; a law of the state also reads gradient norms and the threshold."""
     raise NotImplementedError(ONLY_GENERATED)
 
 
@@ -131,11 +131,11 @@ def shift(
     at: Any,
     inside: Any,
     FAMILY: tl.constexpr,
-    ORACLE: tl.constexpr,
+    ALONG: tl.constexpr,
     real: tl.constexpr,
 ) -> Any:
     """The noise of one sample, [ROWS, BLOCK]."""
-    if ORACLE:
+    if ALONG:
         # One scalar, from coordinate 0, along the gradient or, where there is none, the first axis.
         first = tl.min(at, axis=0)[None, :]
         drawn = sample(w0, w1, size.to(tl.float64), c64, numbers, first, first >= 0, FAMILY, real).to(real)
@@ -178,7 +178,8 @@ def run_block(
     FAMILIES: tl.constexpr,
     NOISE: tl.constexpr,
     WORDS: tl.constexpr,
-    ORACLE: tl.constexpr,
+    SCALAR: tl.constexpr,
+    ALONG: tl.constexpr,
     PRIVACY: tl.constexpr,
     ALGORITHM: tl.constexpr,
     ROTATE: tl.constexpr,
@@ -260,7 +261,7 @@ def run_block(
                 a0, a1, a2, a3 = block_words(replica, block, 0, 0, k0, k1)
                 if WORDS == 2:
                     b0, b1, b2, b3 = block_words(replica, block, 0, 1, k0, k1)
-            noisy = g + shift(a0, b0, g, size, c64, noise_numbers, noise_at, inside, NOISE, ORACLE, real)
+            noisy = g + shift(a0, b0, g, size, c64, noise_numbers, noise_at, inside, NOISE, ALONG, real)
             a0 = a1
             a1 = a2
             a2 = a3
@@ -277,10 +278,10 @@ def run_block(
                 if ALGORITHM != 1:
                     noisy = g
                 if WORDS > 0:
-                    if ORACLE:
+                    if SCALAR:
                         w0 = first_word(t, replica, k, 0, k0, k1, DIMENSION)
                         w1 = w0
-                        noisy += shift(w0, w1, g, size, c64, noise_numbers, noise_at, inside, NOISE, True, real)
+                        noisy += shift(w0, w1, g, size, c64, noise_numbers, noise_at, inside, NOISE, ALONG, real)
                     else:
                         w0 = tile_words(t, replica, k, 0, k0, k1, DIMENSION, ROWS, BLOCK)
                         w1 = w0

@@ -15,6 +15,7 @@ from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
 from fuzz.engine.formulas import family_numbers, hoisted_numbers
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES
+from theorems.language.noises import Layout
 
 _MEMORY = 2**26
 """Bytes of sums at a time."""
@@ -24,6 +25,8 @@ LANES = 128
 """Replicas at a time, at least; by trial: a few kilobytes per row, so that loops cost more than calls."""
 
 _MOST_LANES = 512
+_LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT)
+"""By the numbers that ``lanes.py`` knows them by."""
 
 
 def breadth(dimension: int) -> int:
@@ -102,7 +105,7 @@ def _run_chunk(
         value_numbers,
         np.array([compiled.samples[n].number for n in noises], np.int64),
         np.array([law.words for law in laws], np.int64),
-        np.array([law.oracle for law in laws], np.bool_),
+        np.array([_LAYOUTS.index(law.layout) for law in laws], np.int64),
         noise_numbers,
         # Copies, since compiled code is typed by the arrays' being writable too.
         start,

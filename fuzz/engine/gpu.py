@@ -25,6 +25,7 @@ from fuzz.engine.formulas import Formula, family_numbers, hoisted_numbers
 from fuzz.engine.printers.triton_source import module_source
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES, PLUS
+from theorems.language.noises import Layout
 
 MEMORY = 2**29
 """Bytes of gradient norms, at checkpoints, at a time."""
@@ -256,7 +257,8 @@ def _constants(
         "FAMILIES": len(kernels.gradients),
         "NOISE": kernels.samples[noise].number,
         "WORDS": law.words,
-        "ORACLE": law.oracle,
+        "SCALAR": law.layout is not Layout.COORDINATES,
+        "ALONG": law.along,
         "PRIVACY": kernels.samples[PRIVACY_LAW].number,
         "ALGORITHM": ALGORITHMS.index(algorithm),
         "ROTATE": dimension == 1 and algorithm == "clipped_sgd" and law.words > 0,

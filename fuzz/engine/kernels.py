@@ -103,7 +103,7 @@ def _sample_kernel(noise: Noise) -> Kernel:
     kernel = numba_kernel(sample, noise.parameters, names)
     found = len(kernel.hoisted)
     numbers = {str(count): found + k for k, count in enumerate(counts)}
-    plain = "np.float64" if needs_uniforms(sample) or noise.oracle else "real"
+    plain = "np.float64" if needs_uniforms(sample) or noise.depends_on_state else "real"
     return Kernel(
         tuple(line.format(**numbers) for line in kernel.lines) if counts else kernel.lines,
         (*kernel.hoisted, *counts.values()),

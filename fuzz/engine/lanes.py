@@ -38,7 +38,7 @@ def values(family: int, x: Any, out: Any, h: Any, instance: int, j: int, lanes: 
 def samples(
     family: int, words: Any, k: int, q: int, size: Any, c: float, h: Any, instance: int, j: int, out: Any, lanes: int
 ) -> None:
-    """Add noise to out[j], from the words ``words[k, :, q]``; an oracle also reads gradient norms and the threshold."""
+    """Add noise to out[j], from the words ``words[k, :, q]``; a law of the state also reads gradient norms and c."""
     raise NotImplementedError(ONLY_GENERATED)
 
 
@@ -146,19 +146,20 @@ def add_noise(
 ) -> None:
     """Add the noise of one sample to out; ``words[k]`` holds block ``drawn[k]`` of its stream, and is kept up to date.
 
-    ``where`` is (key, key, first replica) and ``law`` is (family, words per draw, first stream, oracle). An oracle
-    reads the gradient g and its norms ``size``; out may be g. ``scratch`` [2, lanes] is for it alone.
+    ``where`` is (key, key, first replica) and ``law`` is (family, words per draw, first stream, layout). Layout 2
+    moves along the gradient g with norms ``size``; out may be g. ``scratch`` [2, lanes] is for it alone. In
+    layout 1 all coordinates read the words of the first.
     """
     key0, key1, first = where
-    family, streams, first_stream, oracle = law
+    family, streams, first_stream, layout = law
     dimension = out.shape[0]
-    for j in range(1 if oracle else dimension):
-        draw = step * dimension + j
+    for j in range(1 if layout == 2 else dimension):
+        draw = step * dimension + (j if layout == 0 else 0)
         if draw >> 2 != drawn[k]:
             drawn[k] = draw >> 2
             for s in range(streams):
                 philox_lanes(words, k, s, key0, key1, first, draw >> 2, sample, first_stream + s, lanes)
-        if not oracle:
+        if layout != 2:
             samples(family, words, k, draw & 3, size, c, numbers, instance, j, out, lanes)
             continue
         for i in range(lanes):
@@ -218,7 +219,7 @@ def run_tasks(
     value_numbers: Array,
     noise: Array,
     noise_words: Array,
-    noise_oracle: Array,
+    noise_layout: Array,
     noise_numbers: Array,
     x0: Array,
     step_size: Array,
@@ -255,7 +256,7 @@ def run_tasks(
     # The words of each sample, and of the noise after clipping: a block outlasts a step where d is below 4.
     words = np.empty((sample_count + 1, 2, 4, breadth), np.uint32)
     drawn = np.empty(sample_count + 1, np.int64)
-    after = (privacy_law, 2, PRIVACY_STREAM, False)
+    after = (privacy_law, 2, PRIVACY_STREAM, 0)
     several = algorithm != 0
     noisy = np.empty((dimension if several else 0, breadth), real)
     update = np.empty((dimension if several else 0, breadth), real)
@@ -265,7 +266,7 @@ def run_tasks(
         instance, start, stop, first_row, width = tasks[k]
         eta = step_size[instance]
         c = threshold[instance]
-        law = (noise[instance], noise_words[instance], 0, noise_oracle[instance])
+        law = (noise[instance], noise_words[instance], 0, noise_layout[instance])
         for block in range(start, stop, breadth):
             where = (keys[instance, 0], keys[instance, 1], first_replica + block)
             lanes = min(breadth, stop - block)

@@ -13,6 +13,7 @@ from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES, U0, U1, Noise, profiles, x
+from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -157,8 +158,8 @@ class _Stepper:
         noise = self.noise
         if not noise.words:
             return np.zeros_like(slope)
-        if not noise.oracle:
-            return self._draw(noise, stream, self.numbers, step)
+        if not noise.along:
+            return self._draw(noise, stream, self.numbers, step, size.astype(np.float64))
         (w,) = stream.draw(step * self.dimension)
         axis = np.zeros_like(slope)
         axis[0] = 1
@@ -168,10 +169,11 @@ class _Stepper:
         shift: Array = along.astype(self.real) * unit
         return shift
 
-    def _draw(self, law: Noise, stream: WordStream, numbers: Array, step: int) -> Array:
-        """Independent coordinates of ``law``, [d, n]."""
+    def _draw(self, law: Noise, stream: WordStream, numbers: Array, step: int, size: Array | None = None) -> Array:
+        """Coordinates of ``law``, [d, n], at gradients of norm ``size`` [n]; if shared, from the words of the first."""
         sample = numpy_function(law.sample, (U0, U1, m, c, *law.parameters))
-        draws = [stream.draw(step * self.dimension + j) for j in range(self.dimension)]
+        shared = law.layout is Layout.SHARED
+        draws = [stream.draw(step * self.dimension + (0 if shared else j)) for j in range(self.dimension)]
         u = [uniform(np.stack(w)) for w in zip(*draws, strict=True)] + [None]
-        drawn: Array = sample(u[0], u[1], None, None, *numbers).astype(self.real)
+        drawn: Array = sample(u[0], u[1], size, self.threshold, *numbers).astype(self.real)
         return drawn

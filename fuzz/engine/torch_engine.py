@@ -15,6 +15,7 @@ from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES, U0, U1, Noise, profiles, x
+from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -134,13 +135,16 @@ def _noise(
         return torch.zeros_like(gradient)
     sample = torch_function(noise.sample, (U0, U1, m, c, *noise.parameters))
     dimension = len(gradient)
-    if noise.oracle:
+    if noise.along:
         first_axis = torch.zeros_like(gradient)
         first_axis[0] = 1.0
         unit = torch.where(length > 0, gradient / torch.where(length > 0, length, 1.0), first_axis)
         along: torch.Tensor = sample(_uniforms(stream.draw(step * dimension)), None, length, threshold, *numbers[:, 0])
         return along * unit
-    draws = [stream.draw(step * dimension + j) for j in range(dimension)]
+    if noise.layout is Layout.SHARED:
+        draws = [stream.draw(step * dimension)] * dimension
+    else:
+        draws = [stream.draw(step * dimension + j) for j in range(dimension)]
     uniforms: list[torch.Tensor | None] = [_uniforms([w[s] for w in draws]) for s in range(noise.words)]
-    drawn: torch.Tensor = sample(*uniforms, *[None] * (2 - len(uniforms)), None, None, *numbers)
+    drawn: torch.Tensor = sample(*uniforms, *[None] * (2 - len(uniforms)), length, threshold, *numbers)
     return drawn

@@ -138,7 +138,7 @@ def _deviation(problem: Problem) -> sp.Expr:
     if isinstance(noise, FiniteLaw):
         return resolve(sp.sqrt(sp.Add(*(p * sum(entry**2 for entry in vector) for p, vector in noise.atoms))), {})
     family = NOISES[noise.name]
-    coordinates = noise.coordinates[:1] if family.oracle else noise.coordinates
+    coordinates = noise.coordinates[:1] if family.along else noise.coordinates
     variances = [resolve(family.variance, {p: entry[p.name] for p in family.parameters}) for entry in coordinates]
     return resolve(sp.sqrt(sp.Add(*variances)), {})
 

@@ -63,7 +63,7 @@ class ClippedSGD:
         ]
         self._slopes = [compiled(profile.gradient, x, numbers, arithmetic) for profile, numbers in known]
         self._heights = [compiled(profile.value, x, numbers, arithmetic) for profile, numbers in known]
-        self._fixed = None if problem.oracle else self._fixed_atoms()
+        self._fixed = None if self._moving() else self._fixed_atoms()
 
     def gradient(self, point: Vector) -> Vector:
         """grad f."""
@@ -96,10 +96,10 @@ class ClippedSGD:
         """The noise at a point with this gradient, as probabilities and vectors."""
         if self._fixed is not None:
             return self._fixed
-        if self.threshold is None:
-            raise NotExact("this noise needs a finite clipping threshold")
         assert isinstance(self.problem.noise, Family)
         noise = NOISES[self.problem.noise.name]
+        if noise.oracle and self.threshold is None:
+            raise NotExact("this noise needs a finite clipping threshold")
         norm = self.arithmetic.norm(gradient)
         sign = self.arithmetic.order(norm, self.zero)
         if sign is None:
@@ -109,7 +109,7 @@ class ClippedSGD:
         else:
             direction = [entry / norm for entry in gradient]
         known = {p: self._number(self.problem.noise.coordinates[0][p.name]) for p in noise.parameters}
-        known |= {m: norm, c: self.threshold}
+        known |= {m: norm} if self.threshold is None else {m: norm, c: self.threshold}
         found = []
         for probability, along in noise.atoms or ():
             length = evaluate(along, known, self.arithmetic)
@@ -127,6 +127,11 @@ class ClippedSGD:
 
     def _number(self, number: sp.Expr) -> Number:
         return evaluate(number, {}, self.arithmetic)
+
+    def _moving(self) -> bool:
+        """Whether the law has few atoms at every point, others at another one."""
+        noise = self.problem.noise
+        return self.problem.depends_on_state and isinstance(noise, Family) and NOISES[noise.name].atoms is not None
 
     def _fixed_atoms(self) -> list[Atom]:
         noise = self.problem.noise
@@ -201,7 +206,7 @@ def whole_run(quantity: Quantity, sgd: ClippedSGD, watch: Watch) -> Number:
     arithmetic, steps = sgd.arithmetic, sgd.problem.steps
     branches: list[Atom] = [(sgd.one, sgd.start)]
     total, least, visits = sgd.zero, None, 0
-    if sgd.problem.oracle and steps > _MOST_ORACLE_STEPS:
+    if sgd.problem.depends_on_state and steps > _MOST_ORACLE_STEPS:
         raise _too_many(sgd)
     if not sgd.problem.deterministic and steps > 1 and sgd.problem.dimension > 1:
         raise NotExact("noise over several steps is followed in one dimension only")

@@ -10,7 +10,8 @@ import xml.etree.ElementTree as ET
 
 from markupsafe import Markup, escape
 
-_SIZE = 20.0
+from harness.report.typeset import SIZE, typeset
+
 _MAX_SOURCE = 4000
 _SVG = "{http://www.w3.org/2000/svg}"
 _ATTRIBUTES = {
@@ -58,23 +59,19 @@ class FormulaSheet:
             return Markup('<code class="tex">{}</code>').format(latex)
 
     def _typeset(self, latex: str, kind: str) -> Markup:
-        from ziamath import config  # type: ignore[attr-defined]
-        from ziamath.zmath import Latex
-
         if len(latex) > _MAX_SOURCE:
             raise ValueError("too long to typeset")
-        config.svg2 = True
-        root = ET.fromstring(Latex(latex, size=_SIZE).svg())
+        root = ET.fromstring(typeset(latex))
         left, top, width, height = (float(v) for v in root.attrib["viewBox"].split())
         if root.find(f".//{_SVG}use") is None and root.find(f".//{_SVG}path") is None:
             raise ValueError("nothing was typeset")
         body = "".join(self._element(child) for child in root)
         # The baseline is y = 0: how far the box hangs below it, in units of the font size.
-        depth = (top + height) / _SIZE
+        depth = (top + height) / SIZE
         return Markup(
             '<svg class="{}" role="img" aria-label="{}" viewBox="{} {} {} {}" '
             'style="width:{:.3f}em;height:{:.3f}em;vertical-align:{:.3f}em">{}</svg>'
-        ).format(kind, latex, left, top, width, height, width / _SIZE, height / _SIZE, -depth, Markup(body))
+        ).format(kind, latex, left, top, width, height, width / SIZE, height / SIZE, -depth, Markup(body))
 
     def _element(self, element: ET.Element) -> str:
         tag = element.tag.removeprefix(_SVG)

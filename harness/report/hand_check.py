@@ -92,13 +92,13 @@ def finite_atoms(
     if isinstance(problem.noise, FiniteLaw):
         return problem.noise.atoms
     family = NOISES[problem.noise.name]
-    if family.atoms is None or (problem.dimension > 1 and not family.oracle):
+    if family.atoms is None or (problem.dimension > 1 and not family.along):
         return None
     by_name = {p.name: p for p in family.parameters}
     values = {by_name[k]: v for k, v in problem.noise.coordinates[0].items()}
     values |= {m: norm, c: problem.clipping_threshold}
-    # An oracle moves along the gradient; in one dimension any other law moves along the axis.
-    direction = tuple(entry / norm for entry in gradient) if family.oracle else (sp.Integer(1),)
+    # Some laws move along the gradient; in one dimension any other law moves along the axis.
+    direction = tuple(entry / norm for entry in gradient) if family.along else (sp.Integer(1),)
     return tuple(
         (_neat(p.xreplace(values)), tuple(_neat(v.xreplace(values) * entry) for entry in direction))
         for p, v in family.atoms

@@ -12,6 +12,7 @@ from harness.report.records import RunRecord
 from theorems.language.quantities import QUANTITIES
 
 _FORMULA = re.compile(r"[A-Za-z0-9\\_^{}()\[\],.:;=+*/' -]*")
+_MOST_ROWS, _MOST_FINDINGS = 12, 5
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
 
 
@@ -40,6 +41,41 @@ def index_markdown(run: RunRecord) -> str:
     spent = f"seed {run.seed}, {run.seconds:.1f} s, {run.steps:,} steps, campaign-wide error level {run.alpha:g}."
     lines += ["", f"Budget {escape(run.budget)}, device {escape(run.device)}, {spent}"]
     return "\n".join(lines) + "\n"
+
+
+def comment_markdown(run: RunRecord, findings: Sequence[Finding]) -> str:
+    """The run in a few lines for a pull request: what is not as expected, and the findings behind it; at most 8000
+    characters, whatever the statements are called."""
+    headline, lead = words.summary(run)
+    by_folder = {finding.folder: finding for finding in findings}
+    counted = ", ".join(f"{count} {word}" for _, word, count in words.counts(run))
+    lines = [f"### clipbounds: {escape(headline)}", "", f"{escape(lead)} ({counted}.)", ""]
+    odd = [record for record in run.theorems if record.as_expected is not True]
+    rows = [
+        (
+            _cut(record.statement.name, 80),
+            _cut(record.statement.text, 120),
+            record.word if record.as_expected is False else f"{record.word} (open)",
+            record.statement.expect,
+        )
+        for record in odd[:_MOST_ROWS]
+    ]
+    if rows:
+        lines += [*table(("statement", "claim", "verdict", "expected"), rows), ""]
+    if len(odd) > _MOST_ROWS:
+        lines += [f"... and {len(odd) - _MOST_ROWS} more.", ""]
+    shown = [by_folder[name] for record in odd for name in record.findings if name in by_folder][:_MOST_FINDINGS]
+    for finding in shown:
+        lines.append(f"- **{escape(finding.statement.name)}**: {escape(_cut(words.lead(finding), 300))}")
+        lines.append(f"  `clipbounds replay findings/{finding.folder}/FINDING.json`")
+    if any(record.verdict == "no_proof" for record in run.theorems):
+        lines += ["", "`no_proof` with nothing found is not a proof."]
+    spent = f"budget {escape(_cut(run.budget, 20))}, seed {run.seed}, {run.steps:,} steps, error level {run.alpha:g}"
+    return "\n".join([*lines, "", f"<sub>{spent}</sub>", ""])
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def finding_markdown(finding: Finding) -> str:
@@ -130,4 +166,6 @@ def escape(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # An invisible character after these keeps a forge from calling people and from making links of its own.
+    return shown.replace("@", "@\u200b").replace("://", ":\u200b//").replace("www.", "www\u200b.")

@@ -40,7 +40,7 @@ def meeting_rows() -> list[tuple[Meeting, str, str]]:
 
 def meeting_picture() -> Markup:
     """The lower bound over sigma/c, and the better of the upper bounds for smaller and smaller step sizes."""
-    canvas = Canvas("meeting", (6.6, 3.8))
+    canvas = Canvas("meeting", "Upper bounds for smaller step sizes come down to the lower bound", (6.6, 3.8))
     noise = np.geomspace(0.05, 20, 400)
     letters = (c, sigma, eta, T, L0, L1, F0)
     with canvas as axes, np.errstate(all="ignore"):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from typing import Any
 
 import sympy as sp
@@ -12,17 +17,26 @@ from markupsafe import Markup
 
 from harness.finding import Finding
 from harness.report import words
-from harness.report.figures import clipping_picture, noise_picture, objective_picture, trajectory_pictures
+from harness.report.figures import (
+    clipping_picture,
+    noise_picture,
+    objective_picture,
+    stuck_picture,
+    trajectory_pictures,
+)
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import HandCheck, hand_check
+from harness.report.links import Links
 from harness.report.meeting import NAMES, bounds_meet, meeting_picture, meeting_rows
 from harness.report.records import ObligationRecord, RunRecord, TheoremRecord
 from harness.report.slack import slack_map
 from harness.report.standalone import standalone_script
-from harness.verdicts import Verdict
+from harness.report.words import kind_of
 from theorems.language.functions import NOISES
 from theorems.language.quantities import QUANTITIES, Adversary, Scope
 from theorems.language.walk import parse_exact
+
+REPORT, BELOW, DEEP = Links(), Links("../"), Links("../../")
 
 _SYMBOLS = {
     "proved": "✓",
@@ -37,39 +51,58 @@ _SYMBOLS = {
 }
 
 
-def meeting_page() -> str:
+def meeting_page(links: Links = REPORT) -> str:
     """S3 and S3' beside S2-T."""
     return _render(
         "meeting.html.j2",
+        links=links,
         title="Upper and lower bound meet",
         picture=meeting_picture(),
         rows=meeting_rows(),
     )
 
 
-def index_page(run: RunRecord) -> str:
-    """The verdict table."""
+def index_page(run: RunRecord, links: Links = REPORT, **more: Any) -> str:
+    """The verdict table of a report, or with ``more`` that of a site: findings, campaigns, headline, lead, parent."""
     rows = [_row(record) for record in run.theorems]
     headline, lead = words.summary(run)
-    counted: dict[tuple[str, str], int] = {}
-    for record in run.theorems:
-        key = (kind_of(record.verdict), record.verdict)
-        counted[key] = counted.get(key, 0) + 1
+    headline, lead = more.pop("headline", headline), more.pop("lead", lead)
     return _render(
         "index.html.j2",
         title="clipbounds report",
-        run=_Shown(run, theorems=rows),
+        run=run,
+        rows=rows,
+        links=links,
+        findings=more.pop("findings", ()),
+        campaigns=more.pop("campaigns", ()),
+        parent=more.pop("parent", ""),
         headline=headline,
         lead=lead,
-        meets=bounds_meet(run),
-        counts=[(kind, word, count) for (kind, word), count in sorted(counted.items())],
+        meets=more.pop("meets", bounds_meet(run)),
+        counts=words.counts(run),
         glossary=[(kind_of(v), v.value, meaning) for v, meaning in words.GLOSSARY.items()],
     )
 
 
-def theorem_page(record: TheoremRecord, *, meets: bool = False) -> str:
+def history_page(campaigns: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, str]], links: Links) -> str:
+    """Campaigns, newest first, and where verdicts changed."""
+    many = "One campaign" if len(campaigns) == 1 else f"{len(campaigns)} campaigns"
+    changed = {0: "no verdict changed", 1: "one verdict changed"}.get(len(changes), f"{len(changes)} verdicts changed")
+    return _render(
+        "history.html.j2",
+        title="History",
+        lead=f"{many}; from one to the next {changed}.",
+        campaigns=campaigns,
+        changes=changes,
+        links=links,
+    )
+
+
+def theorem_page(
+    record: TheoremRecord, *, meets: bool = False, links: Links = BELOW, history: Sequence[Mapping[str, Any]] = ()
+) -> str:
     """One statement: typeset, with assumptions, proof chain, obligations and search. ``meets`` links to the page on
-    which upper and lower bound meet, if the statement takes part."""
+    which upper and lower bound meet, if the statement takes part; ``history`` tells earlier campaigns' verdicts."""
     obligations = record.check.obligations if record.check else ()
     steps: list[dict[str, Any]] = []
     taken: set[str] = set()
@@ -85,16 +118,34 @@ def theorem_page(record: TheoremRecord, *, meets: bool = False) -> str:
         steps=steps,
         others=[o for o in obligations if o.name not in taken],
         meets=meets and record.statement.name in NAMES,
+        links=links,
+        history=history,
+        negative=words.negative(record),
         slack=slack_map(record.fuzz.coverage, record.statement.name) if record.fuzz is not None else None,
         unit_text=words.unit_text,
     )
 
 
-def finding_page(finding: Finding, *, linked: bool = True) -> str:
-    """One finding, self-contained; ``linked`` adds the way back to the rest of a report."""
+@dataclass(frozen=True)
+class Material:
+    """What takes time to make for a finding's page, so that a page and a bundle share it."""
+
+    check: HandCheck | None
+    pictures: tuple[tuple[Markup, str], ...]
+    script: str
+
+
+def material_of(finding: Finding) -> Material:
+    """The table for a pencil, the pictures with their captions, and the standalone script."""
+    check = hand_check(finding.to_problem())
+    return Material(check, tuple(_pictures(finding, check)), standalone_script(finding))
+
+
+def finding_page(finding: Finding, *, links: Links | None = DEEP, material: Material | None = None) -> str:
+    """One finding, self-contained; ``links`` leads back to the rest of a report, None for a page that stands alone."""
     problem = finding.to_problem()
-    check = hand_check(problem)
-    script = standalone_script(finding)
+    material = material_of(finding) if material is None else material
+    check, script = material.check, material.script
     quantity = QUANTITIES[finding.statement.quantity]
     values = [
         (letter, finding.values[letter.alias], number(_float(finding.values[letter.alias])))
@@ -106,7 +157,8 @@ def finding_page(finding: Finding, *, linked: bool = True) -> str:
         "finding.html.j2",
         title=f"{finding.statement.name}: {finding.verdict}",
         finding=finding,
-        linked=linked,
+        links=links,
+        shares=_shares(finding),
         lead=words.lead(finding),
         bars=[round(70 * abs(v) / largest, 2) for v in (finding.claimed, finding.measured)],
         claimed_short=words.exact_or_decimal(finding.claimed_exact, finding.claimed),
@@ -118,24 +170,12 @@ def finding_page(finding: Finding, *, linked: bool = True) -> str:
         threshold=problem.clipping_threshold,
         gradient_text=vector(check.gradient) if check else "",
         hand_words=words.hand_check(finding, check) if check else "",
-        pictures=_pictures(finding, check),
+        pictures=material.pictures,
         maximised=quantity.adversary is Adversary.MAXIMISES,
         confidence=words.confidence(finding),
         script=script,
         script_lines=script.count("\n"),
     )
-
-
-def kind_of(verdict: str) -> str:
-    """The style of a verdict or of an obligation's word."""
-    if verdict in ("holds", "fails", "disagree", "not_found", "achieved"):
-        return {"holds": "proved", "fails": "refuted", "disagree": "refuted"}.get(verdict, verdict)
-    if verdict.startswith("proved"):
-        return "proved"
-    try:
-        return Verdict.of(verdict).value
-    except ValueError:
-        return "unknown"
 
 
 def number(value: float | None) -> str:
@@ -170,13 +210,27 @@ class _Shown:
 
 
 def _row(record: TheoremRecord) -> _Shown:
+    statement = record.statement
+    told = (statement.name, statement.title, statement.text, statement.paper, statement.item, record.word)
+    marks = ["instance"] * bool(record.findings) + ["odd"] * (record.as_expected is not True)
+    marks.append("paper" if statement.expect == "true" else "planted")
     return _Shown(
         record,
         kind=kind_of(record.verdict),
-        page=f"theorems/{record.statement.name}.html",
+        find=" ".join(" ".join(told).lower().split()),
+        marks=" ".join(marks),
         proof_words=words.proof_cell(record),
         search_words=words.search_cell(record),
     )
+
+
+def _shares(finding: Finding) -> list[tuple[str, float]]:
+    """The margin's parts in per cent, where all are of one sign."""
+    account = finding.account
+    if account is None or account.margin <= 0 or account.certain < 0:
+        return []
+    parts = (("certain", account.certain), ("luck", account.statistical), ("rounding", account.rounding))
+    return [(kind, round(100 * max(size, 0.0) / account.margin, 3)) for kind, size in parts]
 
 
 def _worst(obligations: list[ObligationRecord]) -> str:
@@ -189,6 +243,8 @@ def _pictures(finding: Finding, check: HandCheck | None) -> list[tuple[Markup, s
     problem = finding.to_problem()
     one_step = QUANTITIES[finding.statement.quantity].scope is Scope.ONE_STEP
     found: list[tuple[Markup, str]] = []
+    if finding.stuck is not None and finding.stuck.left is not None:
+        found.append((stuck_picture(problem), words.caption_stuck(finding.stuck.stability)))
     if one_step and check is not None and problem.clipping_threshold != sp.oo:
         caption = (
             "The stochastic gradient along the gradient, before and after clipping. Clipping pulls in the atoms beyond "
@@ -221,6 +277,11 @@ def _render(template: str, **context: Any) -> str:
     )
 
 
+def own_script() -> str:
+    """The only script of every page: theme, filter, keyboard. A page's policy allows this very text and no other."""
+    return resources.files(__package__).joinpath("templates/site.js").read_text(encoding="utf-8").strip()
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -230,6 +291,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = own_script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {"script_text": Markup(script), "script_hash": f"sha256-{digest}"}
     environment.globals["symbol"] = lambda kind: _SYMBOLS.get(kind, "○")
+    # Names have no blanks: a narrow column breaks them at their underscores.
+    environment.globals["breakable"] = lambda name: Markup("_<wbr>").join(name.split("_"))
     environment.globals["clip_text"] = lambda text: text if len(text) <= 120 else f"{text[:117]}..."
     return environment

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from fuzz.coverage import CoverageSummary
 from harness.statement import Record, StatementRecord
@@ -131,6 +131,8 @@ class RunRecord(Record):
     steps: int
     versions: dict[str, str]
     theorems: tuple[TheoremRecord, ...]
+    # Not known of reports that were written before it was recorded. UTC, to the second.
+    started: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")] | None = None
 
     def text(self) -> str:
         """The content of ``run.json``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from harness.report.figures import BLUE, GREEN, RED, Canvas
 from harness.report.records import BinRecord, CoverageRecord
@@ -63,19 +63,20 @@ def _profiles(coverage: CoverageRecord, name: str) -> Markup:
     count = len(coverage.axes)
     columns = 2 if count == 4 else min(count, 3)
     lines = -(-count // columns)
-    canvas = Canvas("slack", (7.2 if columns == 3 else 3.3 * columns, 2.3 * lines + 0.2))
+    best = max((b.best for b in coverage.regimes if b.best is not None), default=0.0)
+    parts = [
+        f"{label}: " + ", ".join(f"{b.words[0]} {_text(b.best)}" for b in profile)
+        for label, profile in zip(coverage.labels, coverage.profiles, strict=True)
+    ]
+    says = f"Best score of {name} along each axis, at most {best:.3f}. {'; '.join(parts)}."
+    canvas = Canvas("slack", says, (7.2 if columns == 3 else 3.3 * columns, 2.3 * lines + 0.2))
     with canvas as axes:
         panels = _panels(axes, lines, columns)
         for panel, label, profile in zip(panels, coverage.labels, coverage.profiles, strict=False):
             _profile(panel, label, profile)
         for panel in panels[count:]:
             panel.set_axis_off()
-    best = max((b.best for b in coverage.regimes if b.best is not None), default=0.0)
-    parts = [
-        f"{label}: " + ", ".join(f"{b.words[0]} {_text(b.best)}" for b in profile)
-        for label, profile in zip(coverage.labels, coverage.profiles, strict=True)
-    ]
-    return _named(canvas.svg, f"Best score of {name} along each axis, at most {best:.3f}. {'; '.join(parts)}.")
+    return canvas.svg
 
 
 def _profile(panel: Any, label: str, profile: tuple[BinRecord, ...]) -> None:
@@ -102,7 +103,11 @@ def _heat(coverage: CoverageRecord, name: str) -> Markup:
         return Markup("")
     across, up = (coverage.bins[coverage.axes.index(axis)] for axis in coverage.map_axes)
     table = {b.words: b for b in coverage.map}
-    canvas = Canvas("slack-map", (6.6, 0.36 * len(up) + 1.0))
+    says = (
+        f"Best score of {name} by {_LABELS[coverage.map_axes[0]]} across and {_LABELS[coverage.map_axes[1]]} up; "
+        "a dot where nothing was scored."
+    )
+    canvas = Canvas("slack-map", says, (6.6, 0.36 * len(up) + 1.0))
     with canvas as axes:
         for i, first in enumerate(across):
             for j, second in enumerate(up):
@@ -124,11 +129,7 @@ def _heat(coverage: CoverageRecord, name: str) -> Markup:
         axes.set_ylabel(_LABELS[coverage.map_axes[1]])
         axes.grid(visible=False)
         axes.tick_params(length=0)
-    return _named(
-        canvas.svg,
-        f"Best score of {name} by {_LABELS[coverage.map_axes[0]]} across and {_LABELS[coverage.map_axes[1]]} up; "
-        "a dot where nothing was scored.",
-    )
+    return canvas.svg
 
 
 def _panels(axes: Any, lines: int, columns: int) -> list[Any]:
@@ -148,8 +149,3 @@ def _text(best: float | None) -> str:
         return "≤ 0"
     # Rounding may not lift a score to the bound.
     return "1.000" if abs(best - 1) < 1e-9 else f"{np.floor(best * 1000) / 1000:.3f}" if best < 1 else f"{best:.3f}"
-
-
-def _named(svg: Markup, text: str) -> Markup:
-    """The picture with a name for those who cannot see it."""
-    return Markup(str(svg).replace('role="img"', f'role="img" aria-label="{escape(text)}"', 1))

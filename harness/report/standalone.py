@@ -16,6 +16,7 @@ from fuzz.engine.printers.source import SourcePrinter
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
+from harness.report.words import instance_rows
 from theorems.language.functions import NOISES, OBJECTIVES, PLUS, U0, U1, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import QUANTITIES, Adversary
@@ -23,6 +24,7 @@ from theorems.language.special import balance, exprel, exprel2
 from theorems.language.walk import parse_exact
 
 MOST_LINES = 80
+_LONG = 300
 _SAMPLES, _STEPS_IN_ALL = 1_000_000, 200_000_000
 _VALUED = ("StepChange", "FinalGap")
 _WIDEST = 110
@@ -169,15 +171,23 @@ def _verdict(finding: Finding, condition: str) -> list[str]:
     sign = "<=" if maximised else ">="
     if finding.verdict == "achieved":
         sign = ">=" if maximised else "<="
+    told = [_printable(f"{finding.statement.name}: {finding.statement.text}"), _printable(_instance(finding))]
     return [
         f"excess = {difference}",
         f"good = bool(({condition}) and {test})",
-        f"print({_printable(f'{finding.statement.name}: {finding.statement.text}')!r})",
+        f"print({told[0]!r}, {told[1]!r}, sep={chr(10)!r})",
         f'print("claimed:  {finding.statement.quantity} {sign}", claimed, "=", float(claimed))',
         'print("measured:", measured, "=", float(measured), "+-", float(error))',
         f'print("verdict: ", "{word}" if good else "{otherwise}")',
         "raise SystemExit(0 if good else 1)",
     ]
+
+
+def _instance(finding: Finding) -> str:
+    problem = finding.to_problem()
+    values = ", ".join(f"{alias} = {text}" for alias, text in finding.values.items())
+    rows = instance_rows(problem, QUANTITIES[finding.statement.quantity])
+    return f"instance: {'; '.join(f'{name} {text}' for name, text in rows)}; {values}"
 
 
 def _objective_numbers(family: Family) -> list[str]:
@@ -191,8 +201,8 @@ def _objective_numbers(family: Family) -> list[str]:
 
 
 def _noise_numbers(family: Family) -> list[str]:
-    # An oracle moves along the gradient and reads the first coordinate's numbers alone.
-    return _packed(_columns("z_", family.coordinates[:1] if NOISES[family.name].oracle else family.coordinates))
+    # A law along the gradient reads the first coordinate's numbers alone.
+    return _packed(_columns("z_", family.coordinates[:1] if NOISES[family.name].along else family.coordinates))
 
 
 def _columns(prefix: str, axes: Sequence[Mapping[str, sp.Expr]]) -> list[tuple[str, str]]:
@@ -260,9 +270,16 @@ def _noise(problem: Problem) -> list[str]:
     names: dict[Any, str] = {U0: "U0", U1: "U1", m: "m", c: "c", **{p: f"z_{p.name}" for p in family.parameters}}
     printer = SourcePrinter(NUMPY, names)
     result = printer.print(family.sample)
+    if len(result) > _LONG:
+        # A law with a long constant: its value instead.
+        printer = SourcePrinter(NUMPY, names, frozenset(family.parameters))
+        result = printer.print(family.sample)
+        columns = _values(problem.noise, printer.hoisted)
+        printer.lines = [f"h{k} = np.array({column})" for k, column in enumerate(columns)] + printer.lines
     draw = "(rng.integers(0, 2**32, {}) + 0.5) / 2.0**32"
-    if not family.oracle:
-        uniforms = [f"    U{k} = {draw.format('x.shape')}" for k in range(family.words)]
+    if not family.along:
+        uniforms = ["    m = norm(gradient(x))"] if family.depends_on_state else []
+        uniforms += [f"    U{k} = {draw.format('x.shape')}" for k in range(family.words)]
         return ["def noise(x):", *uniforms, *(f"    {line}" for line in printer.lines), f"    return {result}"]
     return [
         "def noise(x):",
@@ -272,6 +289,15 @@ def _noise(problem: Problem) -> list[str]:
         f"    U0 = {draw.format('m.shape')}",
         *(f"    {line}" for line in printer.lines),
         f"    return {result} * unit",
+    ]
+
+
+def _values(noise: Family, expressions: list[sp.Expr]) -> list[list[float]]:
+    """Formulas of a law's parameters at its numbers, one for each coordinate."""
+    by_name = {p.name: p for p in NOISES[noise.name].parameters}
+    return [
+        [float(e.xreplace({by_name[n]: v for n, v in numbers.items()})) for numbers in noise.coordinates]
+        for e in expressions
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import sympy as sp
 
 from fuzz.problem import Family, FiniteLaw, Problem
@@ -52,6 +54,24 @@ def summary(run: RunRecord) -> tuple[str, str]:
     return f"{what}, all as expected", f"Every statement behaved as its author expects.{tail}"
 
 
+def kind_of(verdict: str) -> str:
+    """The style of a verdict or of an obligation's word."""
+    if verdict in ("holds", "fails", "disagree", "not_found", "achieved"):
+        return {"holds": "proved", "fails": "refuted", "disagree": "refuted"}.get(verdict, verdict)
+    if verdict.startswith("proved"):
+        return "proved"
+    try:
+        return Verdict.of(verdict).value
+    except ValueError:
+        return "unknown"
+
+
+def counts(run: RunRecord) -> list[tuple[str, str, int]]:
+    """Style, verdict and number of statements."""
+    found = Counter((kind_of(record.verdict), record.verdict) for record in run.theorems)
+    return [(kind, word, count) for (kind, word), count in sorted(found.items())]
+
+
 def lead(finding: Finding) -> str:
     """The finding in one sentence."""
     measured = exact_or_decimal(finding.measured_exact, finding.measured)
@@ -80,7 +100,13 @@ def instance(problem: Problem, quantity: Quantity) -> str:
         noise = f"a noise of {len(problem.noise.atoms)} atoms"
     else:
         noise = "exact gradients" if problem.deterministic else f"{problem.noise.name.replace('_', ' ')} noise"
-    what = "One point" if quantity.scope is Scope.ONE_STEP else f"A run of {problem.steps:,} steps"
+    what = (
+        "One point"
+        if quantity.scope is Scope.ONE_STEP
+        else "A run of one step"
+        if problem.steps == 1
+        else f"A run of {problem.steps:,} steps"
+    )
     return f"{what} of a {name} objective in {axes}, with {noise}. All numbers are exact."
 
 
@@ -125,11 +151,38 @@ def confidence(finding: Finding) -> tuple[str, str]:
     return f"e = 10^{finding.log10_e:.2f}", meaning
 
 
+def negative(record: TheoremRecord) -> str:
+    """What a search that found nothing does not mean."""
+    tail = (
+        "The proof above is what speaks for the claim."
+        if record.verdict.startswith("proved")
+        else "The claim may be false all the same."
+    )
+    return (
+        "That nothing was found is no proof. It says that a search of this size, over the objectives and noises that "
+        "it knows, in the dimensions and regimes that it drew, met no violation; a rarer instance, another family or a "
+        f"longer run may hold one. {tail}"
+    )
+
+
+def caption_stuck(stability: str) -> str:
+    """Below the picture of the mean step around a stuck point."""
+    if stability == "attracting":
+        return (
+            "The mean clipped step around the point, weighed exactly: it is zero there, and the arrows lead back to it "
+            "from both sides. Without clipping the line would cross zero at the minimum."
+        )
+    return (
+        "The mean clipped step around the point, weighed exactly: it is zero at the point and beside it. Without "
+        "clipping the line would cross zero at the minimum."
+    )
+
+
 def caption_over_time(finding: Finding) -> str:
     """Below the picture of the quantity over time."""
     if finding.statement.quantity == "FinalGap":
-        return "The gap over time; the claim is about its last value (red: the claimed bound)."
-    return "The mean gradient norm over time, with two standard errors, against the claimed bound (red)."
+        return "The mean gap over time (band: two standard errors); the claim is about its last value (red: the bound)."
+    return "The mean gradient norm over time (its band: two standard errors), against the claimed bound (red)."
 
 
 def proof_cell(record: TheoremRecord) -> str:

@@ -6,6 +6,7 @@ A program of its own, since Triton decides when it is first imported whether it 
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 from dataclasses import replace
@@ -31,9 +32,10 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
     plain = {"replicas": 6, "record": 6, "groups": 2}
     found: dict[str, tuple[Any, dict[str, Any]]] = {}
     # Every noise once, every objective at least once.
-    count = len(NOISES)
-    diagonal = [count * (k % len(OBJECTIVES)) + k % count for k in range(max(count, len(OBJECTIVES)))]
-    found["all pairs"] = (all_pairs(1, 5), plain)
+    row = {pair: k for k, pair in enumerate(itertools.product(OBJECTIVES, NOISES))}
+    diagonal = [row[list(OBJECTIVES)[k % len(OBJECTIVES)], noise] for k, noise in enumerate(NOISES)]
+    few = [row[objective, noise] for objective in OBJECTIVES for noise in ("none", "two_point", "worst_two_point")]
+    found["all pairs"] = (all_pairs(1, 5).take(sorted({*diagonal, *few})), plain)
     for dtype in ("float64", "float32"):
         for dimension in (1, 3):
             found[f"d = {dimension}, {dtype}"] = (all_pairs(dimension, 5).take(diagonal), {**plain, "dtype": dtype})
@@ -42,7 +44,12 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
     for algorithm in SEVERAL:
         # One sampled twice is enough to mistake a word.
         found[algorithm] = (with_algorithm(all_pairs(3, 2).take(diagonal[1:]), algorithm, 2), plain)
-        found[f"{algorithm}, d = 1"] = (with_algorithm(all_pairs(1, 3).take(diagonal[3:5]), algorithm, 3), plain)
+        found[f"{algorithm}, d = 1"] = (
+            with_algorithm(
+                all_pairs(1, 3).take([row["log_cosh", "gaussian"], row["quartic", "student_t"]]), algorithm, 3
+            ),
+            plain,
+        )
         found[f"{algorithm}, d = 8"] = (with_algorithm(_wide(8).take([0]), algorithm, 2), plain)
     found["a family for each coordinate"] = (replace(mixed().take([0, 3, 48]), steps=np.full(3, 4)), plain)
     found["kinks"] = (
@@ -65,7 +72,10 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
         ),
         {"replicas": 2},
     )
-    lengths = replace(all_pairs(1, 9).take([1, 8, 3]), steps=np.array([9, 5, 2]))
+    lengths = replace(
+        all_pairs(1, 9).take([row["quadratic", "two_point"], row["huber", "two_point"], row["quadratic", "gaussian"]]),
+        steps=np.array([9, 5, 2]),
+    )
     found["unequal lengths"] = (lengths, {**plain, "checkpoints": [0, 3, 8]})
     found["a part of the replicas"] = (lengths, {**plain, "first_replica": 2**32 - 6})
     return found
@@ -80,6 +90,10 @@ def _wide(dimension: int) -> Any:
         "gaussian": {"scale": (0.1 * spread).tolist()},
         "two_point": {"up": (0.1 * spread).tolist(), "probability": 0.25},
         "worst_two_point": {"sigma": 0.5},
+        "finite": {
+            **{f"atom{k}": ((k - 3) * 0.25 * spread).tolist() for k in range(1, 7)},
+            **{f"below{k}": k / 8 for k in range(1, 6)},
+        },
         "none": {},
     }
     return Batch.of(

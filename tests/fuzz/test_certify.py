@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from sympy import Rational as Q
 from sympy import exp, log, sqrt, tanh
 
-from fuzz.certify import CENTRING_ERROR, CertificateError, at_least, certify
+from fuzz.certify import CertificateError, at_least, certify
 from fuzz.constants import NumberError, holds, sign, value
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import quantise, quartic_smoothness
+from fuzz.lattice_laws import CENTRING_ERROR, PARETO_CENTRING_ERROR, SYMMETRIC_LAWS
 from fuzz.pieces import FAMILIES
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.reading import Reading, out_of_reach
@@ -38,7 +39,9 @@ from theorems.language import (
     Theorem,
 )
 from theorems.language.assumptions import Assumption
-from theorems.language.functions import LATTICE, NOISES, OBJECTIVES, U0, U1, c, exponential_centre, m, x
+from theorems.language.functions import OBJECTIVES, x
+from theorems.language.noises import LATTICE, NOISES, U0, U1, exponential_centre
+from theorems.language.parameters import c, m
 
 HALF, ONE, ZERO = Q(1, 2), sp.Integer(1), sp.Integer(0)
 CELL = 1 / LATTICE
@@ -78,12 +81,22 @@ NOISE_NUMBERS: dict[str, dict[str, sp.Expr]] = {
     "symmetric_two_point": {"scale": Q(2)},
     "gaussian": {"scale": Q(2)},
     "student_t": {"scale": Q(2), "degrees": Q(5, 2)},
+    "laplace": {"scale": Q(2)},
     "skewed_exponential": {"scale": Q(-2)},
+    "chi_square": {"scale": Q(-2)},
+    "symmetric_chi_square": {"scale": Q(2)},
+    "pareto": {"scale": Q(-2), "index": Q(5, 2)},
+    "symmetric_pareto": {"scale": Q(2), "index": Q(9, 4)},
+    "contaminated_gaussian": {"scale": ONE, "wide": sqrt(7), "probability": HALF},
+    "rare_exponential": {"up": sqrt(8) / sqrt(3), "probability": HALF},
+    "vanishing_gaussian": {"scale": Q(2), "reach": Q(1, 3)},
+    "gradient_two_point": {"up": Q(2) * sqrt(3), "probability": Q(1, 4)},
+    "band_two_point": {"up": Q(-2), "probability": HALF, "low": ZERO, "high": ONE},
     "worst_two_point": {"sigma": Q(2)},
 }
 
 families = pytest.mark.parametrize("family", list(OBJECTIVES))
-laws = pytest.mark.parametrize("law", [name for name in NOISES if name != "none"])
+laws = pytest.mark.parametrize("law", [name for name in NOISE_NUMBERS if name != "none"])
 
 
 def problem(
@@ -114,7 +127,8 @@ def refused(assumption: Assumption, candidate: Problem, match: str) -> None:
 
 def test_every_family_has_numbers_here() -> None:
     assert set(OBJECTIVE_NUMBERS) == set(OBJECTIVES)
-    assert set(NOISE_NUMBERS) == set(NOISES)
+    # A finite law is written as its atoms.
+    assert set(NOISE_NUMBERS) == set(NOISES) - {"finite"}
 
 
 def test_unknown_assumptions_are_refused() -> None:
@@ -434,7 +448,7 @@ def test_pl_constant_on_a_grid(family: str) -> None:
 def test_bounded_variance(law: str, dimension: int) -> None:
     coordinates = [OBJECTIVE_NUMBERS["quadratic"][0]] * dimension
     candidate = problem(noise=law, objective_numbers=coordinates)
-    variance = 4 if law == "worst_two_point" else 4 * dimension
+    variance = 4 if NOISES[law].along else 4 * dimension
     assert sp.expand(deviation_of(candidate) ** 2) == variance
     proof = certify(BoundedVariance(sqrt(variance)), candidate)
     assert proof.numbers["sigma^2"] == variance
@@ -463,6 +477,12 @@ def test_no_noise_has_variance_zero() -> None:
         ("gaussian", {"scale": ZERO}, "scale must be positive"),
         ("student_t", {"degrees": Q(2)}, "degrees > 2 is required"),
         ("worst_two_point", {"sigma": ZERO}, "sigma must be positive"),
+        ("pareto", {"index": Q(2)}, "index > 2 is required"),
+        ("symmetric_pareto", {"index": Q(65)}, "index <= 64 is required"),
+        ("contaminated_gaussian", {"wide": ZERO}, "wide must be positive"),
+        ("rare_exponential", {"probability": Q(1, 3)}, "the probability must be a multiple of 2\\^-32"),
+        ("vanishing_gaussian", {"reach": ZERO}, "reach must be positive"),
+        ("band_two_point", {"low": Q(2)}, "low <= high is required"),
     ],
 )
 def test_numbers_outside_a_law_are_refused(
@@ -525,7 +545,9 @@ def test_probabilities_must_add_up_to_one_exactly() -> None:
 def test_zero_noise_in_disguise() -> None:
     still = finite((HALF, (ZERO,)), (HALF, (ZERO,)), (ZERO, (Q(7),)))
     shapes = [still, problem(), problem(noise="two_point", noise_numbers={"up": ZERO})]
-    shapes.append(problem(noise="skewed_exponential", noise_numbers={"scale": ZERO}))
+    shapes += [problem(noise=n, noise_numbers={"scale": ZERO}) for n in ("skewed_exponential", "chi_square", "pareto")]
+    jumps = ("rare_exponential", "gradient_two_point", "band_two_point")
+    shapes += [problem(noise=n, noise_numbers={"up": ZERO}, dimension=2) for n in jumps]
     for quiet in shapes:
         certify(ExactGradients(), quiet)
         certify(Symmetric(), quiet)
@@ -539,12 +561,13 @@ def test_exact_gradients_exclude_noise(law: str) -> None:
 
 @laws
 def test_symmetric_laws(law: str) -> None:
-    if law in ("symmetric_two_point", "gaussian", "student_t"):
+    if law in SYMMETRIC_LAWS or law == "band_two_point":
         assert certify(Symmetric(), problem(noise=law, dimension=2)).says
     else:
         refused(Symmetric(), problem(noise=law, dimension=2), law)
-    certify(Symmetric(), problem(noise="two_point", noise_numbers={"probability": HALF}))
-    refused(Symmetric(), problem(noise="two_point", noise_numbers={"probability": HALF + CELL}), "1/2 is needed")
+    for name in ("two_point", "gradient_two_point", "band_two_point"):
+        certify(Symmetric(), problem(noise=name, noise_numbers={"probability": HALF}))
+        refused(Symmetric(), problem(noise=name, noise_numbers={"probability": HALF + CELL}), "1/2 is needed")
 
 
 def test_symmetric_finite_laws() -> None:
@@ -627,6 +650,10 @@ def test_centring_error_on_the_lattice_itself() -> None:
         assert 0 < error <= mpmath.mpf(str(sp.N(CENTRING_ERROR, 60)))
     proof = certify(BoundedVariance(Q(2)), problem(noise="skewed_exponential"))
     assert proof.numbers["centring error"] == 2 * CENTRING_ERROR < Q(1, 10**40)
+    heavy = certify(BoundedVariance(Q(4)), problem(noise="pareto", dimension=2))
+    assert heavy.numbers["centring error"] == 10 * PARETO_CENTRING_ERROR
+    rare = certify(BoundedVariance(Q(2)), problem(noise="rare_exponential"))
+    assert rare.numbers["centring error"] == CENTRING_ERROR * sqrt(Q(2, 3))
 
 
 # -- what the search draws ---------------------------------------------------------------------------------------------

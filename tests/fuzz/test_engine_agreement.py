@@ -39,7 +39,30 @@ NOISE_NUMBERS: dict[str, dict[str, float]] = {
     "symmetric_two_point": {"scale": 0.5},
     "gaussian": {"scale": 0.5},
     "student_t": {"scale": 0.5, "degrees": 2.5},
+    "finite": {
+        "atom1": 9.0,
+        "atom2": 9.0,
+        "atom3": -0.25,
+        "atom4": 1.5,
+        "atom5": 0.375,
+        "atom6": -0.5,
+        "below1": 0.0,
+        "below2": 0.0,
+        "below3": 0.375,
+        "below4": 0.5,
+        "below5": 0.75,
+    },
+    "laplace": {"scale": 0.5},
     "skewed_exponential": {"scale": -0.5},
+    "chi_square": {"scale": -0.5},
+    "symmetric_chi_square": {"scale": 0.5},
+    "pareto": {"scale": -0.5, "index": 2.5},
+    "symmetric_pareto": {"scale": 0.5, "index": 3.0},
+    "contaminated_gaussian": {"scale": 0.25, "wide": 1.5, "probability": 0.125},
+    "rare_exponential": {"up": -1.0, "probability": 0.25},
+    "vanishing_gaussian": {"scale": 0.5, "reach": 0.75},
+    "gradient_two_point": {"up": 1.5, "probability": 0.125},
+    "band_two_point": {"up": 1.5, "probability": 0.125, "low": 0.25, "high": 1.0},
     "worst_two_point": {"sigma": 0.5},
 }
 START = [0.9, -0.7, 0.1]
@@ -53,7 +76,9 @@ def all_pairs(dimension: int, steps: int = 37) -> Batch:
 
     def vary(numbers: dict[str, float]) -> dict[str, Any]:
         # Probabilities stay multiples of 2^-32, and every family allows its numbers to grow together.
-        return {k: v if k == "probability" else (v * spread).tolist() for k, v in numbers.items()}
+        return {
+            k: v if k == "probability" or k.startswith("below") else (v * spread).tolist() for k, v in numbers.items()
+        }
 
     return Batch.of(
         [

@@ -32,7 +32,7 @@ GOOD = Instance(
         ({"x0": [1.0]}, "instance 1: x0 has 1 coordinates, instance 0 has 2"),
         ({"x0": [1.0, math.inf]}, "instance 1: x0 must be finite, not inf"),
         ({"objective": "cubic"}, "unknown objective 'cubic'; known: huber"),
-        ({"noise": "cauchy"}, "unknown noise 'cauchy'; known: gaussian"),
+        ({"noise": "cauchy"}, "unknown noise 'cauchy'; known: band_two_point"),
         ({"objective_parameters": {"curvature": 1.0}}, r"huber' needs the numbers \['curvature', 'slope'\]"),
         (
             {"objective_parameters": {"curvature": 1.0, "slope": [1.0, -3.0]}},

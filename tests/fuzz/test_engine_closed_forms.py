@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from fuzz.engine import Batch, Instance, run
-from theorems.language.functions import NOISES
+from fuzz.finite import engine_numbers
+from fuzz.problem import FiniteLaw
+from theorems.language.noises import NOISES, Layout
 
 backends = pytest.mark.parametrize("backend", ["cpu", "reference", "torch"])
 
@@ -123,35 +126,114 @@ def test_bowl_after_a_long_slope_nearly_attains_the_deterministic_bound() -> Non
     assert measured / bound == pytest.approx(math.sqrt(1 - theta / 2), rel=1e-3)
 
 
-@pytest.mark.parametrize("noise", [n for n in NOISES.values() if n.words and not n.oracle], ids=lambda n: n.name)
-def test_noise_has_mean_zero_and_its_variance_in_every_coordinate(noise: object) -> None:
-    """One unclipped step on a flat stretch shows the noise itself: 2^17 draws in each of 3 coordinates.
+SCALES = np.array([0.5, 1.0, 2.0])
+DRAWN: dict[str, tuple[dict[str, object], object]] = {
+    # Numbers, and the variance in units of the squared scale. Fourth moments are finite, so that variances settle.
+    "two_point": ({"up": SCALES.tolist(), "probability": 0.25}, 1 / 3),
+    "symmetric_two_point": ({"scale": SCALES.tolist()}, 1.0),
+    "gaussian": ({"scale": SCALES.tolist()}, 1.0),
+    "student_t": ({"scale": SCALES.tolist(), "degrees": 12.0}, 1.0),
+    "laplace": ({"scale": SCALES.tolist()}, 1.0),
+    "skewed_exponential": ({"scale": (-SCALES).tolist()}, 1.0),
+    "chi_square": ({"scale": (-SCALES).tolist()}, 1.0),
+    "symmetric_chi_square": ({"scale": SCALES.tolist()}, 1.0),
+    "pareto": ({"scale": (-SCALES).tolist(), "index": 12.0}, 1.0),
+    "symmetric_pareto": ({"scale": SCALES.tolist(), "index": 12.0}, 1.0),
+    "contaminated_gaussian": (
+        {"scale": SCALES.tolist(), "wide": (3 * SCALES).tolist(), "probability": 0.25},
+        0.75 + 9 * 0.25,
+    ),
+    "rare_exponential": ({"up": (-SCALES).tolist(), "probability": 0.25}, 0.25 * 1.75 / 0.75),
+    # The gradient's norm is sqrt(3) here: a half of the size.
+    "vanishing_gaussian": ({"scale": SCALES.tolist(), "reach": 2 * math.sqrt(3)}, 0.25),
+}
+REPLICAS = 2**17
+DEVIATIONS = 5.5
 
-    Means and correlations within 5.5 standard errors (4e-8 each by the normal limit, 6 per law), variances within 5%
-    (over 6 standard errors for the heaviest tail here, Student with 12 degrees): together below 1e-6.
-    """
-    from theorems.language.functions import Noise
 
-    assert isinstance(noise, Noise)
-    scales = np.array([0.5, 1.0, 2.0])
-    numbers: dict[str, object] = {
-        "two_point": {"up": scales.tolist(), "probability": 0.25},
-        "student_t": {"scale": scales.tolist(), "degrees": 12.0},
-        "skewed_exponential": {"scale": (-scales).tolist()},
-    }.get(noise.name, {"scale": scales.tolist()})
-    variance = scales**2 / 3 if noise.name == "two_point" else scales**2
-    replicas = 2**17
+def one_step(noise: str, numbers: object, seed: int = 11) -> object:
+    """The noise itself, [replicas, 3]: one unclipped step on a flat stretch of gradient (1, 1, 1)."""
     batch = Batch.of(
-        [Instance("huber", {"curvature": 1.0, "slope": 1.0}, [9.0] * 3, 1.0, math.inf, 1, noise.name, numbers)],  # type: ignore[arg-type]
-        seed=11,
+        [Instance("huber", {"curvature": 1.0, "slope": 1.0}, [9.0] * 3, 1.0, math.inf, 1, noise, numbers)],  # type: ignore[arg-type]
+        seed=seed,
     )
-    result = run(batch, replicas, record=replicas)
+    result = run(batch, REPLICAS, record=REPLICAS)
     assert result.trajectories is not None
-    drawn = 8.0 - result.trajectories[0, :, 1]
-    assert (np.abs(drawn.mean(0)) < 5.5 * np.sqrt(variance / replicas)).all()
-    np.testing.assert_allclose(drawn.var(0), variance, rtol=0.05)
+    return 8.0 - result.trajectories[0, :, 1]
+
+
+def assert_moments(drawn: object, variance: object) -> None:
+    """Means within 5.5 standard errors, variances within 5.5 of theirs (from fourth moments) and one per cent."""
+    drawn = np.asarray(drawn)
+    assert (np.abs(drawn.mean(0)) < DEVIATIONS * np.sqrt(variance / REPLICAS)).all()
+    fourth = np.sqrt((drawn**4).mean(0) / REPLICAS)
+    assert (np.abs((drawn**2).mean(0) - variance) < DEVIATIONS * fourth + 0.01 * np.asarray(variance)).all()
+
+
+def test_every_law_of_coordinates_is_drawn_here() -> None:
+    assert set(DRAWN) == {n.name for n in NOISES.values() if n.words and n.layout is Layout.COORDINATES}
+
+
+@pytest.mark.parametrize("name", list(DRAWN))
+def test_noise_has_mean_zero_and_its_variance_in_every_coordinate(name: str) -> None:
+    """2^17 draws in each of 3 coordinates.
+
+    Means, variances and correlations within 5.5 standard errors: 4e-8 each by the normal limit, 9 per law, 13 laws:
+    together below 5e-6.
+    """
+    numbers, size = DRAWN[name]
+    drawn = np.asarray(one_step(name, numbers))
+    assert_moments(drawn, size * SCALES**2)  # type: ignore[operator]
     correlation = np.corrcoef(drawn.T)
-    assert np.abs(correlation[np.triu_indices(3, 1)]).max() < 5.5 / math.sqrt(replicas)
-    # The skew is on the side that the sign of the scale says.
-    if noise.name == "skewed_exponential":
+    assert np.abs(correlation[np.triu_indices(3, 1)]).max() < DEVIATIONS / math.sqrt(REPLICAS)
+    # The skew is on the side that the sign says.
+    if name in ("skewed_exponential", "chi_square", "pareto", "rare_exponential"):
         assert ((drawn**3).mean(0) < 0).all()
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1.03, 0.0), (1.0, 0.02)])
+def test_a_wrong_variance_or_centre_is_caught(factor: float, shift: float) -> None:
+    numbers, _ = DRAWN["laplace"]
+    drawn = np.asarray(one_step("laplace", numbers))
+    with pytest.raises(AssertionError):
+        assert_moments(factor * drawn + shift, SCALES**2)
+
+
+ATOMS = ((0.125, (2.0, -1.0, 0.0)), (0.5, (-1.0, 0.5, 0.25)), (0.375, (2 / 3, -1 / 3, -1 / 3)))
+
+
+def test_a_finite_law_draws_whole_vectors_with_its_probabilities() -> None:
+    """Every draw is an atom; frequencies within 5.5 standard errors: 3 x 4e-8. One word serves all coordinates."""
+    law = FiniteLaw(
+        tuple(
+            (sp.Rational(*p.as_integer_ratio()), tuple(sp.Rational(*e.as_integer_ratio()) for e in v)) for p, v in ATOMS
+        )
+    )
+    drawn = np.asarray(one_step("finite", engine_numbers(law)))
+    seen = 0
+    for p, vector in ATOMS:
+        share = np.isclose(drawn, vector, rtol=0, atol=1e-12).all(1).mean()
+        assert abs(share - p) < DEVIATIONS * math.sqrt(p * (1 - p) / REPLICAS)
+        seen += share
+    assert seen == 1.0
+    assert np.corrcoef(drawn.T)[0, 1] < -0.99
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "there"),
+    [
+        ("gradient_two_point", {}, True),
+        ("band_two_point", {"low": 1.7, "high": 1.8}, True),
+        ("band_two_point", {"low": 1.74, "high": 9.0}, False),
+        ("band_two_point", {"low": 0.0, "high": 1.73}, False),
+    ],
+)
+def test_two_points_along_the_gradient(name: str, extra: dict[str, float], there: bool) -> None:
+    """Of norm sqrt(3) here: noise inside the band alone, along (1, 1, 1), with its mean and variance."""
+    drawn = np.asarray(one_step(name, {"up": 2.0, "probability": 0.125, **extra}))
+    if not there:
+        assert np.abs(drawn).max() < 1e-14
+        return
+    along = drawn.sum(1) / math.sqrt(3)
+    np.testing.assert_allclose(drawn, np.repeat(along[:, None], 3, 1) / math.sqrt(3), atol=1e-12)
+    assert_moments(along[:, None], np.array([4.0 * 0.125 / 0.875]))

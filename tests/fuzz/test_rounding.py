@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
@@ -13,7 +16,8 @@ from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.rounding import rounding_allowance
 from theorems.language import AverageGradientNorm, Drift, FinalGap, MinGradientNorm, Rational
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, x
+from theorems.language.functions import OBJECTIVES, x
+from theorems.language.noises import NOISES, U0, U1, Layout
 from theorems.language.parameters import c, m
 
 NUMBERS = {
@@ -32,7 +36,14 @@ NUMBERS = {
     **{f"left_width{j}": Rational(1, j + 4) for j in (1, 2)},
     **dict(zip((f"bend{j}" for j in range(1, 6)), (Rational(k, 7) for k in (6, -3, 5, 0, 2)), strict=True)),
     **dict(zip((f"left_bend{j}" for j in (1, 2, 3)), (Rational(k, 7) for k in (0, 6, 1)), strict=True)),
+    "index": Rational(5, 2),
+    "wide": Rational(7, 3),
+    "reach": Rational(4, 7),
+    "low": Rational(1, 7),
+    "high": Rational(6, 7),
 }
+THIRD, HALF = Rational(1, 3), Rational(1, 2)
+ATOMS = ((Rational(3, 8), (Rational(2, 3), -THIRD)), (Rational(1, 8), (THIRD, -THIRD)), (HALF, (-7 * THIRD / 4, THIRD)))
 REPLICAS = 6
 
 
@@ -52,9 +63,10 @@ def problem(objective: str, noise: str, *, dimension: int = 1, steps: int = 60, 
         numbers = {p.name: NUMBERS[p.name] for p in entry.parameters}  # type: ignore[attr-defined]
         return Family(name, (numbers,) * dimension)
 
+    atoms = FiniteLaw(tuple((p, v[:dimension]) for p, v in ATOMS))
     return Problem(
         objective=family(objective, OBJECTIVES[objective]),
-        noise=family(noise, NOISES[noise]),
+        noise=atoms if noise == "finite" else family(noise, NOISES[noise]),
         start=tuple(Rational(7, 5 + i) for i in range(dimension)),
         step_size=eta,
         clipping_threshold=Rational(3, 5),
@@ -66,10 +78,9 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     """Average gradient norms and final gaps of the same replicas, on the same words, in fifty digits."""
     objective, noise = OBJECTIVES[what.objective.name], NOISES[what.noise.name]
     numbers = {p: what.objective.coordinates[0][p.name] for p in objective.parameters}
-    law = {p: what.noise.coordinates[0][p.name] for p in noise.parameters}
     gradient = sp.lambdify(x, objective.gradient.xreplace(numbers), MODULES)
     value = sp.lambdify(x, objective.value.xreplace(numbers), MODULES)
-    sample = sp.lambdify((U0, U1, m, c), noise.sample.xreplace(law), "mpmath")
+    draw = None if isinstance(what.noise, FiniteLaw) else one_sample(what.noise)
 
     def number(v: sp.Rational) -> mpmath.mpf:
         return mpmath.mpf(int(v.p)) / int(v.q)
@@ -80,29 +91,44 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
     totals = [mpmath.mpf(0)] * REPLICAS
     d = what.dimension
     for t in range(what.steps):
-        draws = [stream.draw(t * d + j) for j in range(d)] if noise.words and not noise.oracle else []
-        along = stream.draw(t * d) if noise.oracle else []
+        each = noise.layout is Layout.COORDINATES
+        draws = [stream.draw(t * d + (j if each else 0)) for j in range(d)] if noise.words else []
         for r, state in enumerate(states):
             slope = [gradient(v) for v in state]
             size = mpmath.sqrt(sum(g * g for g in slope))
             totals[r] += size
-            if noise.oracle:
-                z = sample(uniform(along[0][r]), None, size, threshold)
+            words = [[uniform(w[r]) for w in draw_] + [None] * (2 - noise.words) for draw_ in draws]
+            if not words:
+                noisy = slope
+            elif draw is None:
+                noisy = [g + number(e) for g, e in zip(slope, atom_at(what, words[0][0]), strict=True)]
+            elif noise.along:
+                z = draw(*words[0], size, threshold)
                 noisy = [g + z * (g / size if size else int(j == 0)) for j, g in enumerate(slope)]
             else:
-                noisy = [
-                    g
-                    + (
-                        sample(*[uniform(w[r]) for w in draws[j]], *[None] * (2 - noise.words), None, None)
-                        if draws
-                        else 0
-                    )
-                    for j, g in enumerate(slope)
-                ]
+                noisy = [g + draw(*words[j], size, threshold) for j, g in enumerate(slope)]
             length = mpmath.sqrt(sum(g * g for g in noisy))
             shrink = min(mpmath.mpf(1), threshold / length) if length else 1
             states[r] = [v - eta * shrink * g for v, g in zip(state, noisy, strict=True)]
     return [t / what.steps for t in totals], [sum(value(v) for v in state) for state in states]
+
+
+def one_sample(family: Family) -> Callable[..., mpmath.mpf]:
+    """The sample as a function of both uniforms, m and c; coordinates have equal numbers here."""
+    noise = NOISES[family.name]
+    law = {p: family.coordinates[0][p.name] for p in noise.parameters}
+    formula: Callable[..., mpmath.mpf] = sp.lambdify((U0, U1, m, c), noise.sample.xreplace(law), "mpmath")
+    return formula
+
+
+def atom_at(what: Problem, position: mpmath.mpf) -> tuple[sp.Rational, ...]:
+    assert isinstance(what.noise, FiniteLaw)
+    total = sp.Integer(0)
+    for p, vector in what.noise.atoms:
+        total += p
+        if position < mpmath.mpf(int(total.p)) / int(total.q):
+            return tuple(vector)
+    raise AssertionError(position)
 
 
 def uniform(word: np.uint32) -> mpmath.mpf:
@@ -114,6 +140,8 @@ CASES = [
     *(("huber", n, 1) for n in NOISES),
     ("quadratic", "gaussian", 2),
     ("log_cosh", "worst_two_point", 2),
+    ("huber", "finite", 2),
+    ("quadratic", "gradient_two_point", 2),
 ]
 
 
@@ -171,11 +199,12 @@ def test_a_falling_gradient_lets_errors_grow_even_on_a_line() -> None:
 
 def test_what_no_engine_runs_has_no_allowance() -> None:
     one = problem("quadratic", "none")
-    law = FiniteLaw(((sp.Integer(1), (sp.Integer(0),)),))
-    assert (
-        rounding_allowance(Problem(one.objective, law, one.start, one.step_size, one.clipping_threshold, 3), FinalGap)
-        is None
-    )
+    third = Rational(1, 3)
+    off = FiniteLaw(((third, (2 * third,)), (2 * third, (-third,))))
+    many = FiniteLaw(tuple((Rational(1, 8), (sp.Integer(s * k),)) for k in range(1, 5) for s in (1, -1)))
+    for law in (off, many):
+        assert rounding_allowance(replace(one, noise=law), FinalGap) is None
+    assert rounding_allowance(replace(one, noise=FiniteLaw(tuple((p, v[:1]) for p, v in ATOMS))), FinalGap) is not None
     assert rounding_allowance(one, Drift) is None
     unclipped = Problem(one.objective, one.noise, one.start, one.step_size, sp.oo, 3)
     assert rounding_allowance(unclipped, FinalGap) is None

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fuzz.budget import Budget, Meter
+from fuzz.certify import certify
 from fuzz.genes import Gene, Structure, fit_step_size, quantise
+from fuzz.lattice_laws import SYMMETRIC_LAWS
 from fuzz.laws import LawLandscape
 from fuzz.onestep import drift, exactly_stuck, largest_stuck, lattice_law, stuck_gradient_norm
 from fuzz.problem import FiniteLaw, Problem
@@ -97,7 +99,8 @@ def test_conditions_hold_by_construction(problem: Problem) -> None:
 @given(problems(STRONG))
 def test_symmetric_and_strongly_convex(problem: Problem) -> None:
     assert problem.objective.name in ("quadratic", "piecewise_quadratic")
-    assert problem.noise.name in ("none", "symmetric_two_point", "gaussian", "student_t")
+    assert problem.noise.name in ("none", "finite", *SYMMETRIC_LAWS)
+    certify(Symmetric(), problem)
 
 
 @QUICK

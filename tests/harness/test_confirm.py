@@ -16,6 +16,7 @@ from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness import confirm as confirm_module
 from harness import fresh as fresh_module
+from harness import witnesses as witnesses_module
 from harness.attack import finding_of
 from harness.confirm import Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
@@ -221,7 +222,7 @@ def test_an_engine_with_a_bug_refutes_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_wrong_one_step_witness_refutes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirm_module, "one_step", lambda problem, quantity: 0.26)
+    monkeypatch.setattr(witnesses_module, "one_step", lambda problem, quantity, dtype=None: 0.26)
     found = judged(false_bias(), stuck_problem(), {sigma: ONE})
     assert found.status is Status.DISAGREEMENT
 

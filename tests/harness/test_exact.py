@@ -400,9 +400,10 @@ def test_letters_of_a_problem() -> None:
     assert letters(statement(claim=Upper(StepChange, m)), replace(where, objective=wide), {})[m] == sp.sqrt(409) / 3
 
 
-@pytest.mark.parametrize("name", [n for n in NOISES if n != "none"])
+@pytest.mark.parametrize("name", [n for n in NOISES if n not in ("none", "finite")])
 def test_the_deviation_is_that_of_the_search(name: str) -> None:
     numbers = {"up": Z(2), "probability": R(1, 4), "scale": R(2, 3), "degrees": Z(3), "sigma": R(2, 3)}
+    numbers |= {"index": Z(3), "wide": Z(2), "reach": Z(1), "low": Z(0), "high": Z(1)}
     noise = Family(name, tuple({p.name: numbers[p.name] for p in NOISES[name].parameters} for _ in range(2)))
     where = problem((1, 1), noise=noise)
     assert letters(CATALOGUE["S2"], where, {})[sigma] == deviation_of(where)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,10 +115,15 @@ def test_every_single_change_is_noticed(bias_finding: Finding, tmp_path: Path) -
         (lambda text: text[: len(text) // 2], "not JSON, perhaps truncated"),
         (lambda text: "", "not JSON"),
         (lambda text: "[]", "field 'schema_version'"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "99 is not the 1"),
+        (lambda text: text.replace('"schema_version": 2', '"schema_version": 99'), "99 is none of the versions 1 to 2"),
         (lambda text: text.replace('"1/5"', '"1/6"', 1), "field 'sha256'"),
-        (lambda text: text.replace('"name": "false-bias"', '"name": "../../etc"'), "statement.name"),
-        (lambda text: text.replace('"seed": 0', '"seed": "0"'), "field 'seed'"),
+        (lambda text: resealed(text.replace('"name": "false-bias"', '"name": "../../etc"')), "statement.name"),
+        (lambda text: resealed(text.replace('"seed": 0', '"seed": "0"')), "field 'seed'"),
+        (lambda text: resealed(text.replace('"alpha": 1e-06', '"alpha": NaN')), "field"),
+        (lambda text: resealed(text.replace('"schema_version": 2', '"schema_version": 1')), "field 'account'"),
+        (lambda text: resealed(text.replace('"schema_version": 2', '"schema_version": true')), "True is none of"),
+        (lambda text: resealed(re.sub('"id": "[0-9a-f]+"', '"id": "0123456789ab"', text)), "field 'id'"),
+        (lambda text: resealed(text.replace('"family": "quadratic"', '"family": "cubic"')), "unknown objective"),
     ],
 )
 def test_bad_files_are_told_in_one_line(
@@ -130,6 +137,44 @@ def test_bad_files_are_told_in_one_line(
     assert text.startswith(str(file))
     assert message in text
     assert "\n" not in text
+
+
+def resealed(text: str) -> str:
+    """A forger's file: changed, and hashed again, with the id that belongs to it."""
+    data = json.loads(text)
+    about = {key: data[key] for key in ("verdict", "problem", "values", "statement")}
+    if "0123456789ab" not in text:
+        data["id"] = digest(about)[:12]
+    data["sha256"] = digest({key: value for key, value in data.items() if key != "sha256"})
+    return json.dumps(data)
+
+
+def digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def test_an_older_version_of_the_package_is_named(bias_finding: Finding, tmp_path: Path) -> None:
+    changed = bias_finding.text().replace('"family": "quadratic"', '"family": "cubic"')
+    file = tmp_path / "FINDING.json"
+    file.write_text(resealed(re.sub('"clipbounds": "[^"]+"', '"clipbounds": "0.0.7"', changed)))
+    with pytest.raises(FindingError, match=r"unknown objective 'cubic'.*; written by clipbounds 0\.0\.7, this is"):
+        load_finding(file)
+
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.mark.parametrize("kind", ["exact", "sampled"])
+def test_a_finding_of_version_1_is_read_as_it_is(kind: str, tmp_path: Path) -> None:
+    file = FIXTURES / f"finding-v1-{kind}.json"
+    finding = load_finding(file)
+    assert finding.schema_version == 1
+    assert finding.account is finding.stuck is finding.definitions is None
+    assert finding.text() == file.read_text(encoding="utf-8")
+    tampered = tmp_path / "FINDING.json"
+    tampered.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(FindingError, match="sha256"):
+        load_finding(tampered)
 
 
 def test_a_missing_or_binary_file_is_told_in_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import plugin
+from conftest import ENTRY, plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ("-p", plugin(), "-p", "no:cacheprovider", "-p", "no:playwright")
@@ -35,7 +35,7 @@ def session(folder: Path, *arguments: str, **environment: str) -> Session:
         text=True,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ENTRY}", **environment},
     )
     items = {}
     for case in ElementTree.parse(report).iter("testcase"):

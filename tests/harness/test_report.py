@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import math
 import re
 import subprocess
 import sys
+import zlib
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sympy as sp
 from conftest import false_bias, make_finding, stuck_problem, trajectory_problem, trajectory_theorem
 
+from fuzz.engine import Batch, Instance, run
+from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
-from harness.report.figures import trajectory_pictures
+from harness.report.figures import noise_picture, trajectory_pictures
 from harness.report.folder import ReportFolder, rebuild
 from harness.report.formula import FormulaSheet
 from harness.report.hand_check import hand_check
-from harness.report.markdown import escape, finding_markdown, prose
+from harness.report.markdown import comment_markdown, escape, finding_markdown, prose
 from harness.report.meeting import bounds_meet
-from harness.report.pages import finding_page, index_page, theorem_page
+from harness.report.pages import finding_page, index_page, own_script, theorem_page
 from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
 from harness.report.standalone import MOST_LINES, standalone_script
+from harness.report.typeset import typeset
 from harness.statement import record_statement
 from theorems.catalogue import load_catalogue
 from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
@@ -96,7 +106,7 @@ def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
     assert not re.search(r"""(src|href)=["'](https?:|//|data:text)""", page)
     assert "@import" not in page
     assert "url(http" not in page
-    assert "<script" not in page
+    assert scripts_of(page) == [own_script()]
     for reference in re.findall(r'href="#([^"]+)"', page):
         assert f'id="{reference}"' in page
     assert "prefers-color-scheme: dark" in page
@@ -106,6 +116,24 @@ def test_pages_stand_alone(which: str, request: pytest.FixtureRequest) -> None:
 def test_ids_are_unique_in_a_page(run_finding: Finding) -> None:
     ids = re.findall(r' id="([^"]+)"', finding_page(run_finding))
     assert len(ids) == len(set(ids))
+
+
+def scripts_of(page: str) -> list[str]:
+    """The scripts of a page; there may be no start of another one, in whatever case."""
+    found = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert len(re.findall("<script", page, flags=re.IGNORECASE)) == len(found)
+    return found
+
+
+def test_a_page_allows_its_own_script_alone(bias_finding: Finding) -> None:
+    """What the policy names is the hash of the script that stands there, so that a browser runs it and no other."""
+    page = finding_page(bias_finding)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    (digest,) = re.findall(r"script-src 'sha256-([^']+)'", policy)
+    (script,) = scripts_of(page)
+    assert base64.b64decode(digest) == hashlib.sha256(script.encode()).digest()
+    assert "default-src 'none'" in policy
+    assert " on" not in " ".join(re.findall(r"<[a-z]+ [^>]*\bon[a-z]+=", page))
 
 
 def evil_theorem() -> Theorem:
@@ -127,8 +155,10 @@ def test_words_of_a_theorem_file_stay_words() -> None:
     pages = [finding_page(finding), theorem_page(record), index_page(run_record(record))]
     for page in pages:
         assert "alert(1)" in page
-        assert "<script" not in page.lower()
-    assert "<script" not in finding_markdown(finding)
+        assert scripts_of(page) == [own_script()]
+    for text in (finding_markdown(finding), comment_markdown(run_record(record), [finding])):
+        assert "<script" not in text
+        assert "alert(1)" in text
 
 
 def test_formulas_of_our_own_stay_formulas_in_markdown() -> None:
@@ -196,12 +226,15 @@ def test_the_script_knows_every_quantity_in_any_dimension(quantity: str, tmp_pat
 def test_the_script_prints_every_family(objective: str, noise: str) -> None:
     numbers = {
         "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
-        "probability": Rational(1, 4), "degrees": 3, "sigma": 1,
+        "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "index": 3, "wide": 9, "reach": 2, "low": 0, "high": 1,
     }  # fmt: skip
-    numbers = {k: sp.sympify(v) for k, v in numbers.items()}
+    atoms = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
+    names = [p.name for p in NOISES[noise].parameters]
+    # Widths and bends of pieces need no more than to be numbers.
+    numbers = defaultdict(lambda: Rational(1, 2), {k: sp.sympify(v) for k, v in numbers.items()})
     problem = Problem(
         objective=Family(objective, ({p.name: numbers[p.name] for p in OBJECTIVES[objective].parameters},)),
-        noise=Family(noise, ({p.name: numbers[p.name] for p in NOISES[noise].parameters},)),
+        noise=atoms if noise == "finite" else Family(noise, ({name: numbers[name] for name in names},)),
         start=(sp.Integer(1),),
         step_size=Rational(1, 10),
         clipping_threshold=sp.Integer(1),
@@ -210,6 +243,62 @@ def test_the_script_prints_every_family(objective: str, noise: str) -> None:
     script = standalone_script(make_finding(trajectory_theorem(), problem, values={}))
     assert len(script.splitlines()) <= MOST_LINES
     compile(script, "replay.py", "exec")
+
+
+NEW_LAWS: dict[str, dict[str, sp.Expr]] = {
+    "pareto": {"scale": -sp.Integer(1), "index": Rational(5, 2)},
+    "contaminated_gaussian": {"scale": Rational(1, 2), "wide": sp.Integer(3), "probability": Rational(1, 8)},
+    "vanishing_gaussian": {"scale": sp.Integer(1), "reach": sp.Integer(1)},
+    "gradient_two_point": {"up": sp.Integer(3), "probability": Rational(1, 4)},
+    "band_two_point": {
+        "up": sp.Integer(3),
+        "probability": Rational(1, 4),
+        "low": Rational(1, 8),
+        "high": sp.Integer(9),
+    },
+    "finite": {},
+}
+
+
+@pytest.mark.parametrize("noise", NEW_LAWS)
+def test_scripts_draw_the_laws(noise: str, tmp_path: Path) -> None:
+    """The script's mean, of noise of its own, is that of the engine: 5 joint standard errors, 6e-7 each, 6 laws."""
+    two = (Rational(1, 4), (sp.Integer(3), sp.Integer(0))), (Rational(3, 4), (-sp.Integer(1), sp.Integer(0)))
+    problem = Problem(
+        objective=Family("quadratic", ({"curvature": sp.Integer(1)}, {"curvature": Rational(1, 2)})),
+        noise=FiniteLaw(two) if noise == "finite" else Family(noise, (NEW_LAWS[noise],) * 2),
+        start=(sp.Integer(1), sp.Integer(1)),
+        step_size=Rational(1, 4),
+        clipping_threshold=sp.Integer(1),
+        steps=10,
+    )
+    script = tmp_path / "replay.py"
+    script.write_text(standalone_script(make_finding(trajectory_theorem(), problem, values={}, claimed=0.01)))
+    assert max(map(len, script.read_text().splitlines())) < 420
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("measured:"))
+    mean, error = float(line.split()[1]), float(line.split()[-1])
+    runs = run(Batch.of([instance_of(problem)]), 20_000).average_gradient_norm[0]
+    assert abs(mean - runs.mean()) < 5 * math.hypot(error, float(runs.std()) / math.sqrt(20_000))
+    assert not np.isclose(mean, run(Batch.of([quiet(problem)]), 1).average_gradient_norm[0, 0], rtol=0.01)
+
+
+def quiet(problem: Problem) -> Instance:
+    """The same run without noise."""
+    return instance_of(replace(problem, noise=Family("none", ({},) * problem.dimension)))
+
+
+def test_pictures_of_a_finite_law() -> None:
+    """Runs of a law that engines run are drawn, others are not; its histogram too where there is no table."""
+    law = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
+    problem = replace(trajectory_problem(), noise=law)
+    runs, _, statistics = trajectory_pictures(problem, "AverageGradientNorm", 0.2, 0)
+    assert statistics is not None
+    assert runs.startswith("<svg")
+    assert noise_picture(problem, None).startswith("<svg")
+    off = FiniteLaw(((Rational(1, 3), (sp.Integer(2),)), (Rational(2, 3), (-sp.Integer(1),))))
+    assert trajectory_pictures(replace(problem, noise=off), "AverageGradientNorm", 0.2, 0)[2] is None
 
 
 def test_the_hand_check_is_clipping_by_definition() -> None:
@@ -249,6 +338,32 @@ def test_pictures_of_a_run() -> None:
         assert "<style" not in picture
 
 
+@pytest.mark.parametrize("latex", [r"f\text{ is }1\text{-smooth}", r"\frac{\sigma^{2}}{5 c}"])
+def test_formulas_are_typeset_and_kept(latex: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept on disk is used again; a damaged or forged file costs time or looks, and brings no markup."""
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    typeset.cache_clear()
+    shown = FormulaSheet().inline(latex)
+    assert shown.startswith("<svg")
+    (kept,) = tmp_path.rglob("*.svgz")
+    typeset.cache_clear()
+    from ziamath import zmath
+
+    monkeypatch.setattr(zmath, "Latex", None)
+    assert FormulaSheet().inline(latex) == shown
+    kept.write_bytes(kept.read_bytes()[:-5])
+    assert FormulaSheet().inline(latex + " ").startswith("<code")  # nothing is kept of it, and no typesetter is there
+    typeset.cache_clear()
+    monkeypatch.undo()
+    monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path))
+    assert FormulaSheet().inline(latex) == shown
+    forged = zlib.decompress(kept.read_bytes()).decode().replace("<path", "<script>alert(1)</script><path", 1)
+    kept.write_bytes(zlib.compress(forged.encode()))
+    typeset.cache_clear()
+    assert "<script" not in FormulaSheet().inline(latex)
+    typeset.cache_clear()
+
+
 @pytest.mark.parametrize(
     "latex", ["</svg><script>alert(1)</script>", r"\text{<script>}", r"\frac{", "x" * 5000, r"\href{javascript:x}{y}"]
 )
@@ -271,14 +386,16 @@ def test_a_folder_is_whole_or_absent(tmp_path: Path, bias_finding: Finding) -> N
     files = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
     base = f"findings/{bias_finding.folder}"
     assert files == {
-        "run.json", "index.html", "index.md", "theorems/false-bias.html", "queries/false-bias/00-units.smt2",
+        "run.json", "index.html", "index.md", "comment.md", "theorems/false-bias.html",
+        "queries/false-bias/00-units.smt2",
         f"{base}/FINDING.json", f"{base}/finding.html", f"{base}/finding.md", f"{base}/replay.py",
+        f"{base}/finding.zip",
     }  # fmt: skip
     assert [p.name for p in target.parent.iterdir()] == ["report"]
-    before = {f: (target / f).read_text() for f in files}
+    before = {f: (target / f).read_bytes() for f in files}
     (target / "index.html").unlink()
     rebuild(target)
-    assert {f: (target / f).read_text() for f in files} == before
+    assert {f: (target / f).read_bytes() for f in files} == before
 
 
 @pytest.mark.parametrize(
@@ -323,6 +440,6 @@ def test_upper_and_lower_bound_meet_on_a_page_of_their_own(tmp_path: Path) -> No
     page = (tmp_path / "True" / "meeting.html").read_text()
     assert page.count(">equal<") == 3
     assert ">different<" not in page
-    assert '<svg class="picture"' in page
+    assert '<svg class="picture broad"' in page
     unproved = [r.model_copy(update={"verdict": "unknown"}) for r in proved]
     assert not bounds_meet(run_record(*unproved))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import false_bias, make_finding, plugin, stuck_problem
+from conftest import ENTRY, false_bias, make_finding, plugin, stuck_problem
 
 from harness.finding import Finding
 from harness.plugin.summary import SummaryError, cases, comment, issue, main, new_findings
@@ -175,7 +175,7 @@ def script(name: str, *arguments: str, cwd: Path, **environment: str) -> subproc
         env={
             **os.environ,
             "CLIPBOUNDS_PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ENTRY}",
             "PYTEST_ADDOPTS": f"-p {plugin()} -p no:playwright",
             "WORKERS": "2",
             **environment,

@@ -84,7 +84,7 @@ def _branch(
 def _noise_branch(number: int, noise: Noise) -> tuple[str, Formula]:
     expression, counts = by_words(noise)
     names = {U0: "u0", U1: "u1", W0: "w0", m: "size", c: "c"}
-    wide = needs_uniforms(expression) or noise.oracle
+    wide = needs_uniforms(expression) or noise.depends_on_state
     if not noise.words:
         # A number alone has no shape.
         text, formula = _branch(number, noise.name, expression, noise.parameters, names, "real")

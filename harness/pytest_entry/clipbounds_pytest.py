@@ -1,6 +1,7 @@
 """Where pytest enters: the hooks of ``harness/pytest_plugin.py``, under a name that nobody else has.
 
-pytest imports this module wherever clipbounds is installed. Importing the package ``harness`` there would hide a
+pytest imports this module wherever clipbounds is installed: an install copies it beside the package ``harness``, an
+editable one leaves it in its folder, which it puts on the path. Importing the package ``harness`` there would hide a
 package of that name in the user's own repository: so the file is loaded by its path, and the package only when theorems
 are asked for.
 """
@@ -9,7 +10,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-_places = [Path(__file__).resolve().parent, *map(Path, sys.path)]
+_here = Path(__file__).resolve()
+_places = [_here.parent, _here.parents[2], *map(Path, sys.path)]
 _file = next(p for place in _places if (p := place / "harness" / "pytest_plugin.py").is_file())
 _spec = importlib.util.spec_from_file_location("_clipbounds_pytest_hooks", _file)
 assert _spec is not None
