@@ -1,24 +1,21 @@
 """Steps per second of the GPU engine and of torch on the same GPU: ``python ci/bench_gpu.py [--device cuda:0]``.
 
-All contenders of a workload take turns in one process, warm; the table is that of ``bench_engine.py``. The workloads
-are those of the CPU, with as many runs and steps as a GPU needs.
+All contenders of a workload take turns in one process, warm; the table is that of ``clipbounds bench engine``. The
+workloads are those of the CPU, with as many runs and steps as a GPU needs.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from datetime import date
 from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from bench_engine import HEADER, OURS, Contender, take_turns
-from peers import workloads
-from peers.torch_peer import torch_runs
+from harness.bench.engine import HEADER, OURS, Contender, take_turns
+from harness.bench.peers import workloads
+from harness.bench.peers.torch_peer import torch_runs
 
 # What the project aims at on an H200: ratios to torch in float32, and steps per second.
 RATIOS = {("W1", "torch eager"): 20, ("W1", "torch.compile"): 10, ("W2", "torch eager"): 20}

@@ -20,12 +20,10 @@ matplotlib.use("svg")
 
 import matplotlib.pyplot as plt
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from peers import workloads
-from peers.c_peer import build, c_runs
-from peers.numpy_peer import numpy_runs
-from peers.torch_peer import torch_runs
+from harness.bench.peers import workloads
+from harness.bench.peers.c_peer import build, c_runs
+from harness.bench.peers.numpy_peer import numpy_runs
+from harness.bench.peers.torch_peer import torch_runs
 
 SIZES = [2**k for k in range(7, 19)]
 
@@ -58,7 +56,7 @@ def lines() -> dict[str, list[tuple[int, float]]]:
         if library is not None:
             contenders["C with Philox"] = (c_runs(library, long, "float32", 1), long.steps)
         try:
-            from peers.jax_peer import jax_runs
+            from harness.bench.peers.jax_peer import jax_runs
 
             contenders["JAX jit(scan)"] = (jax_runs(short, "float32", runs, few), short.steps)
         except ImportError:

@@ -166,7 +166,8 @@ class LawLandscape:
         else:
             guide = score
         at = self._at(letters, objectives, probabilities, atoms)
-        return Scores(score, np.zeros(len(raw)), np.where(np.isfinite(guide), guide, -1e3), at)
+        blind = -1e3 * (1 + self.reading.shortfall(letters))
+        return Scores(score, np.zeros(len(raw)), np.where(np.isfinite(guide), guide, blind), at)
 
     def places(self, raw: Floats) -> tuple[Letters, npt.NDArray[np.bool_]]:
         """The regimes of raw genes [N, G] and whether they meet the conditions."""

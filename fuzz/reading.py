@@ -95,6 +95,7 @@ class Reading:
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
         self._conditions = [(condition, _function(condition)) for condition in theorem.conditions]
+        self._gaps = [_gap(condition) for condition in theorem.conditions]
 
     def _arguments(self) -> list[tuple[str, sp.Expr]]:
         found: list[tuple[str, sp.Expr]] = []
@@ -152,6 +153,17 @@ class Reading:
                     good = good & (letters[name] >= 0)
         return good
 
+    def shortfall(self, letters: Letters) -> Floats:
+        """How far the conditions are from holding: the sum of relative gaps, 0 where all hold; undefined counts 1.
+
+        A search that sees only whether a narrow condition holds is blind outside it.
+        """
+        total: Floats = np.zeros(())
+        with np.errstate(all="ignore"):
+            for gap in self._gaps:
+                total = total + np.nan_to_num(gap(letters), nan=1.0)
+        return np.asarray(total)
+
     def mentions(self, name: str) -> bool:
         """Whether a condition depends on this letter."""
         return any(str(s.name) == name for condition, _ in self._conditions for s in condition.free_symbols)
@@ -180,6 +192,20 @@ class Reading:
 def domain_range(parameter: Parameter) -> tuple[float, float]:
     """Where a free parameter is searched: six decades around 1, mirrored nowhere (letters of papers are positive)."""
     return (1.0, 1e4) if parameter.domain is Domain.POSITIVE_INTEGER else (1e-3, 1e3)
+
+
+def _gap(condition: sp.Basic) -> Callable[[Letters], Floats]:
+    """The relative amount in [0, 1] by which an inequality fails; for other conditions 1 where they fail."""
+    if isinstance(condition, sp.Le | sp.Lt | sp.Ge | sp.Gt):
+        low, high = _function(condition.lts), _function(condition.gts)
+
+        def gap(letters: Letters) -> Floats:
+            less, more = np.asarray(low(letters), np.float64), np.asarray(high(letters), np.float64)
+            return np.asarray(np.maximum(less - more, 0.0) / (np.abs(less) + np.abs(more)))
+
+        return gap
+    holds = _function(condition)
+    return lambda letters: np.where(np.asarray(holds(letters), bool), 0.0, 1.0)
 
 
 def _function(expression: sp.Basic) -> Callable[[Letters], Floats]:

@@ -218,6 +218,8 @@ class _Search:
             if not arm.size:
                 points = points[:1]
             self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
+            if self._check_enough(arm):
+                return
         if bracket == 0:
             self._cover(arms)
         for level, generations in enumerate(_GENERATIONS):
@@ -226,7 +228,7 @@ class _Search:
             replicas = _REPLICAS[min(level + min(bracket, 1), len(_REPLICAS) - 1)]
             for arm in arms:
                 self._advance(arm, generations, replicas)
-                if self._check_enough(arm.inside.structure) or self.meter.spent:
+                if self._check_enough(arm) or self.meter.spent:
                     return
 
     def _advance(self, arm: Arm, generations: int, replicas: int) -> None:
@@ -244,6 +246,8 @@ class _Search:
             scores = self._evaluate(arm, points, replicas)
             going = arm.tell(points, scores.guide)
             self._learn(arm, points, scores)
+            if self._check_enough(arm):
+                return
         if arm.inside.stochastic and arm.best is not None:
             self._refresh(arm, replicas * 4)
         if not going:
@@ -357,14 +361,18 @@ class _Search:
 
     # -- candidates --------------------------------------------------------------------------------------------------
 
-    def _check_enough(self, structure: Structure) -> bool:
-        """Whether a structure's best point is good enough, on fresh randomness too."""
-        if self.enough is None or structure not in self.hall:
-            return False
-        best, score, error = self.hall[structure]
-        if score - 3 * error > self.enough:
-            found = self._estimate(structure, best)
+    def _check_enough(self, arm: Arm) -> bool:
+        """Whether an arm's best point is good enough, on fresh randomness too; if not, the fresh score replaces the
+        one that selection made optimistic, so that the same point is not checked again."""
+        if self.enough is None or arm.best is None or self.enough_found:
+            return self.enough_found
+        if arm.score - 3 * arm.error > self.enough:
+            structure = arm.inside.structure
+            found = self._estimate(structure, arm.best)
             self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough
+            if found is not None:
+                arm.guide, arm.score, arm.error = found[0], *found
+                self.hall[structure] = (arm.best, *found)
         return self.enough_found
 
     def _estimate(self, structure: Structure, point: Floats) -> tuple[float, float] | None:

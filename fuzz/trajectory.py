@@ -186,7 +186,8 @@ class RunLandscape:
             score[rows], error[rows], clipped[rows] = measure(self.reading, letters, batch, runs, rounding)
             meter.add(int(batch.steps.sum()) * runs, len(rows))
         at = {**draft.at, "clipped": clipped}
-        return Scores(score, error, np.where(np.isfinite(score), score, -1e3), at)
+        blind = -1e3 * (1 + self.reading.shortfall(draft.letters))
+        return Scores(score, error, np.where(np.isfinite(score), score, blind), at)
 
     def places(self, raw: Floats) -> tuple[Letters, npt.NDArray[np.bool_]]:
         """The regimes of raw genes [N, G] and whether they meet the conditions, without a run."""

@@ -1,5 +1,5 @@
 """The command line: ``clipbounds list | check | fuzz | run | constant | sharpness | gauge | audit | replay | promote |
-report`` and the commands of :mod:`harness.cli_campaign`.
+report`` and the commands of :mod:`harness.cli_bench` and :mod:`harness.cli_campaign`.
 
 Heavy imports wait until a command needs them, so that ``--help`` is quick. Results go to stdout, progress and errors to
 stderr; with ``--json`` stdout carries one JSON document and nothing else.
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import cli_campaign
+from harness import cli_bench, cli_campaign
 from harness.verdicts import ExitCode
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 app.add_typer(cli_campaign.app, name="campaign")
 app.command()(cli_campaign.export)
+app.add_typer(cli_bench.app, name="bench")
 
 Targets = Annotated[
     list[str] | None,
@@ -326,11 +327,13 @@ def _bad_input() -> tuple[type[Exception], ...]:
         "theorems.catalogue": "CatalogueError",
         "theorems.language.errors": "StatementError",
         "harness.audit": "AuditError",
+        "harness.bench.engine": "BenchError",
         "harness.campaign.driver": "CampaignError",
         "harness.campaign.pool": "PoolError",
         "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
         "harness.gauge": "GaugeError",
+        "harness.power.bench": "PowerError",
         "harness.report.records": "ReportError",
         "harness.settings": "SettingsError",
         "harness.sharpness": "SharpnessError",

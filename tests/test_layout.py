@@ -50,6 +50,9 @@ def test_help_loads_nothing_heavy() -> None:
         "report",
         "campaign",
         "export",
+        "bench",
+        "gauge",
+        "audit",
     ):
         assert command in done.stdout
 

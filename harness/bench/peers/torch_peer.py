@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from peers.workloads import CURVATURE, PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
+from harness.bench.peers.workloads import CURVATURE, PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
 
 
 def torch_runs(
@@ -58,7 +58,7 @@ def training_loop(workload: Workload, steps: int) -> Callable[[], Any]:
             if workload.noise != "two_point":
                 noise = SCALE * torch.randn(x.shape)
             loss = CURVATURE / 2 * x.square().sum() + (noise * x).sum()
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_([x], THRESHOLD)
             optimiser.step()
             total += float(x.detach().norm())

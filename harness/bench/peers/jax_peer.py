@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from peers.workloads import PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
+from harness.bench.peers.workloads import PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
 
 
 def jax_runs(workload: Workload, dtype: str, runs: int, steps: int) -> Callable[[], Any]:
@@ -20,7 +20,6 @@ def jax_runs(workload: Workload, dtype: str, runs: int, steps: int) -> Callable[
     def length(g: Any) -> Any:
         return jnp.abs(g[0]) if len(g) == 1 else jnp.sqrt((g * g).sum(0))
 
-    @jax.jit
     def go(key: Any) -> Any:
         def step(carry: Any, each: Any) -> Any:
             x, total = carry
@@ -36,4 +35,5 @@ def jax_runs(workload: Workload, dtype: str, runs: int, steps: int) -> Callable[
         return jax.lax.scan(step, start, jax.random.split(key, steps))[0][1]
 
     key = jax.random.PRNGKey(0)
-    return lambda: go(key).block_until_ready()
+    compiled = jax.jit(go)
+    return lambda: compiled(key).block_until_ready()

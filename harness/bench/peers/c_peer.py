@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from peers.workloads import CURVATURE, PROBABILITY, START, STEP_SIZE, THRESHOLD, UP, Workload
+from harness.bench.peers.workloads import CURVATURE, PROBABILITY, START, STEP_SIZE, THRESHOLD, UP, Workload
 
 # As the engine: no contraction to fused operations, no fast-math.
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")

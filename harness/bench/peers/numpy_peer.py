@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from peers.workloads import PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
+from harness.bench.peers.workloads import PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
 
 
-def numpy_runs(workload: Workload, dtype: str, runs: int, steps: int) -> Callable[[], Any]:
+def numpy_runs(workload: Workload, dtype: Any, runs: int, steps: int) -> Callable[[], Any]:
     """``runs`` trajectories of ``steps`` steps, as one array [d, runs]."""
     real = np.dtype(dtype).type
     curvature = workload.batches[0].objective_parameters[0, 0].astype(dtype)[:, None]

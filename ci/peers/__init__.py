@@ -1,1 +1,0 @@
-"""Other ways to run many trajectories of clipped SGD, for the engine's benchmark: never imported by the package."""

@@ -1,0 +1,94 @@
+"""``clipbounds bench engine``: the options are checked before hours are spent, and a tiny form runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numba
+import pytest
+
+from harness.bench import engine
+from harness.bench.engine import Row, measure_engine
+from harness.bench.peers import workloads
+from harness.cli import main
+
+TINY = workloads.w3(8, 4, (1, 2))
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.workloads, "w3", lambda *_, **__: TINY)
+
+
+@pytest.fixture
+def without_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "jax" else found(name, *a))
+
+
+BAD = {
+    "no rounds": (["--rounds", "0"], "option '--rounds': must lie between 1 and 1000, not 0"),
+    "unknown workload": (["--only", "W9"], "option '--only': must be one of W1, W2, W3, not 'W9'"),
+    "no folder": (["--only", "W3", "--out", "/no/such/folder/t.md"], "option '--out': no folder /no/such/folder"),
+    "no JAX": ([], "the peer JAX is not installed: pip install 'clipbounds[bench]', or measure without it"),
+    "no JAX for W1": (["--only", "W1", "--only", "W3"], "--allow-missing"),
+}
+
+
+@pytest.mark.usefixtures("without_jax")
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, message = BAD[name]
+    assert main(["bench", "engine", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("tiny", "without_jax")
+def test_a_tiny_form_as_json_and_as_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "family_costs", lambda clock: ["costs"])
+    monkeypatch.setattr(engine, "cold_start", lambda: "cold")
+    before = os.sched_getaffinity(0), vars(numba.config)["NUMBA_NUM_THREADS"]
+    file = tmp_path / "table.md"
+    options = ["--only", "W3", "--rounds", "2", "--one-core", "--out", str(file)]
+    assert main(["bench", "engine", *options, "--json"]) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert set(record) == {"machine", "how", "workloads", "rows", "notes"}
+    assert [(r["workload"], r["precision"], r["contender"]) for r in record["rows"]] == [
+        ("W3", precision, name) for precision in ("float32", "float64") for name in (engine.OURS, engine.REFERENCE)
+    ]
+    for found in record["rows"]:
+        assert 0 < found["slowest"] <= found["steps_per_second"] <= found["fastest"]
+        assert (found["target"] is None) == (found["met"] is None)
+    assert record["rows"][0]["ratio"] == 1
+    assert engine.HEADER in err
+    assert file.read_text().count("| W3 |") == 4
+    # Cores and threads are as they were; a second run adds a table.
+    assert before == (os.sched_getaffinity(0), vars(numba.config)["NUMBA_NUM_THREADS"])
+    assert main(["bench", "engine", *options]) == 0
+    assert "| W3 | float64 | engine |" in capsys.readouterr().out
+    assert file.read_text().count("| W3 |") == 8
+    assert file.read_text().count("# The engine on the CPU") == 1
+
+
+@pytest.mark.usefixtures("tiny")
+def test_ratios_are_of_the_same_round() -> None:
+    report = measure_engine(only=["W3"], rounds=1)
+    ours, reference = report.rows[:2]
+    assert reference.ratio == pytest.approx(ours.speeds[0] / reference.speeds[0])
+    assert report.notes[-1].startswith("Load average")
+
+
+def test_a_row_says_whether_its_target_is_met() -> None:
+    row = Row("W1", "float32", "torch eager", (1e6, 3e6, 2e6), 19.9, 20)
+    assert row.text == "| W1 | float32 | torch eager | 2 | 1 to 3 | 19.9 | 20 | missed |"
+    assert row.record()["met"] is False
+    assert Row("W1", "float32", "torch eager", (1e6,), 20.0, 20).record()["met"] is True
