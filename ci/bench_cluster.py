@@ -26,7 +26,7 @@ from theorems.catalogue import load_catalogue
 from theorems.language import Theorem
 
 ROOT = Path(__file__).resolve().parents[1]
-STATEMENTS = ("S3", "D2", "S4", "D1_min")
+STATEMENTS = ("S3", "D2", "S3_small", "D1_min")
 MOST = 0.05
 
 

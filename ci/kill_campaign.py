@@ -101,16 +101,16 @@ def wait(session: subprocess.Popen[str], store: Path, chance: random.Random) -> 
     return session.poll() is None
 
 
-def disturb(number: int, store: Path, start: list[str], kills: int, chance: random.Random) -> list[Kill]:
-    """Run one campaign to its end, killing at most so often."""
+def disturb(number: int, store: Path, start: list[str], kills: int, until: float, chance: random.Random) -> list[Kill]:
+    """Run one campaign to its end, killing at most so often, and no more after that monotonic time."""
     done: list[Kill] = []
     words = start
     while True:
         session = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         began = time.monotonic()
-        while len(done) < kills and wait(session, store, chance):
+        while len(done) < kills and time.monotonic() < until and wait(session, store, chance):
             victims = workers_of(session.pid)
-            worker = bool(victims) and chance.random() < 0.5
+            worker = bool(victims) and chance.random() < 0.6
             victim = chance.choice(victims) if worker else session.pid
             done.append(Kill(number, "worker" if worker else "driver", time.monotonic() - began, committed(store)))
             print(done[-1], file=sys.stderr, flush=True)
@@ -146,12 +146,14 @@ def main() -> int:
     """Print the table, and write it to a file if one is named."""
     options = argparse.ArgumentParser(description="Kill a campaign at random moments and compare.")
     options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--minutes", type=float, default=1e6, help="no kills after so long")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--budget", default="6e5steps")
     options.add_argument("--shard-steps", type=int, default=2_000)
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
     chance = random.Random(chosen.seed)
+    until = time.monotonic() + 60 * chosen.minutes
     kills: list[Kill] = []
     same = True
     lines = [
@@ -172,11 +174,11 @@ def main() -> int:
             expected, wrong = essence(store, 1), audit(store, 1)
         shards = len(expected["shards"])
         number = 0
-        while len(kills) < chosen.kills:
+        while len(kills) < chosen.kills and time.monotonic() < until:
             number += 1
             place = Path(folder) / f"{number}.sqlite"
             start = begin(place, chosen.budget, chosen.shard_steps)
-            done = disturb(number, place, start, chosen.kills - len(kills), chance)
+            done = disturb(number, place, start, chosen.kills - len(kills), until, chance)
             for kill in done:
                 kills.append(kill)
                 lines.append(f"| {len(kills)} | {number} | {kill.victim} | {kill.after:.2f} | {kill.shards} |")
