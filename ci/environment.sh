@@ -40,9 +40,12 @@ make_environment() {
   .venv/bin/python - <<'PYTHON'
 from fuzz.engine import Batch, Instance, run
 
-batch = Batch.of([Instance("quadratic", {"curvature": 1.0}, [1.0], 0.1, 1.0, 1)])
-for dtype in ("float64", "float32"):
-    run(batch, 1, dtype=dtype)
+# A module of few families, and one of all.
+few = Instance("quadratic", {"curvature": 1.0}, [1.0], 0.1, 1.0, 1)
+all_ = Instance("log_cosh", {"curvature": 1.0, "slope": 1.0}, [1.0], 0.1, 1.0, 1)
+for instance in (few, all_):
+    for dtype in ("float64", "float32"):
+        run(Batch.of([instance]), 1, dtype=dtype)
 PYTHON
   echo "$wanted" >"$stamp"
 }

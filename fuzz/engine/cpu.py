@@ -14,7 +14,7 @@ from fuzz.engine import kernels
 from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
 from fuzz.engine.formulas import family_numbers, hoisted_numbers
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES
+from theorems.language.functions import NOISES, PLUS
 from theorems.language.noises import Layout
 
 _MEMORY = 2**26
@@ -37,7 +37,8 @@ def breadth(dimension: int) -> int:
 def run(batch: Batch, plan: Plan) -> Statistics:
     """Run every instance; see :func:`fuzz.engine.run`."""
     gatherer = Gatherer(batch, plan)
-    compiled = kernels.load(plan.dtype)
+    parts = {part for name in set(batch.objectives) for part in name.split(PLUS)}
+    compiled = kernels.load(plan.dtype, parts, set(batch.noises))
     per_group = -(-plan.group_size // _width(plan, batch.dimension))
     rows = per_group * (plan.groups or 1)
     chunk = max(1, _MEMORY // (rows * len(plan.checkpoints) * 16))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -12,6 +12,7 @@ from typing import Any
 import numba
 
 from fuzz.engine import generated, lanes, vmath
+from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.engine.formulas import Formula
 from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
@@ -70,6 +71,11 @@ _LOOPS = (
 )
 
 
+FEW_OBJECTIVES = frozenset({"quadratic", "huber", "slope_then_bowl", "quartic"})
+FEW_NOISES = frozenset({"none", "two_point", "symmetric_two_point", PRIVACY_LAW})
+"""What a first run most likely needs."""
+
+
 @dataclass(frozen=True)
 class Kernels:
     """The compiled module and what is needed to call it."""
@@ -111,14 +117,20 @@ def _sample_kernel(noise: Noise) -> Kernel:
     )
 
 
-def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
-    """The whole module as text, and its formulas by role (``gradients, values, samples``) and family."""
+def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[str, Formula]]]:
+    """The whole module as text, and its formulas by role (``gradients, values, samples``) and family.
+
+    Args:
+        dtype: of states.
+        few: only the families in :data:`FEW_OBJECTIVES` and :data:`FEW_NOISES`.
+    """
+    objectives = [o for o in OBJECTIVES.values() if not few or o.name in FEW_OBJECTIVES]
+    noises = [n for n in NOISES.values() if not few or n.name in FEW_NOISES]
     gradients = [
-        (o.name, o.parameters, numba_kernel(o.gradient, o.parameters, {x: "v"}, dtype == "float32"))
-        for o in OBJECTIVES.values()
+        (o.name, o.parameters, numba_kernel(o.gradient, o.parameters, {x: "v"}, dtype == "float32")) for o in objectives
     ]
-    values = [(o.name, o.parameters, numba_kernel(o.value, o.parameters, {x: "v"})) for o in OBJECTIVES.values()]
-    samples = [(n.name, n.parameters, _sample_kernel(n)) for n in NOISES.values()]
+    values = [(o.name, o.parameters, numba_kernel(o.value, o.parameters, {x: "v"})) for o in objectives]
+    samples = [(n.name, n.parameters, _sample_kernel(n)) for n in noises]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
     text += _switch(
@@ -151,12 +163,22 @@ def module_source(dtype: str) -> tuple[str, dict[str, dict[str, Formula]]]:
     return text, roles
 
 
-def load(dtype: str) -> Kernels:
-    """The module for states of ``dtype``, generated if the cache does not hold it; compiled when first called."""
-    text, roles = _text(dtype, tuple(OBJECTIVES.values()), tuple(NOISES.values()))
+def load(dtype: str, objectives: Iterable[str] | None = None, noises: Iterable[str] = ()) -> Kernels:
+    """The module for states of ``dtype``, generated if the cache does not hold it; compiled when first called.
+
+    Args:
+        dtype: of states.
+        objectives: names of the families that will be run, parts of a sum each for itself; None means any.
+        noises: names of the laws that will be run.
+
+    A module of few families serves where it suffices: it takes a third of the time to compile, and its loops are the
+    very same, so that runs are bit-identical on either.
+    """
+    few = objectives is not None and set(objectives) <= FEW_OBJECTIVES and set(noises) <= FEW_NOISES
+    text, roles = _text(dtype, few, tuple(OBJECTIVES.values()), tuple(NOISES.values()))
     return Kernels(generated.load(text, numba.__version__), roles["gradients"], roles["values"], roles["samples"])
 
 
 @lru_cache(maxsize=8)
-def _text(dtype: str, *families: tuple[Any, ...]) -> tuple[str, dict[str, dict[str, Formula]]]:
-    return module_source(dtype)
+def _text(dtype: str, few: bool, *families: tuple[Any, ...]) -> tuple[str, dict[str, dict[str, Formula]]]:
+    return module_source(dtype, few)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_engine_agreement import all_pairs
 
-from fuzz.engine import Batch, Instance, reference, run
+from fuzz.engine import Batch, Instance, kernels, reference, run
 
 GOOD = Instance(
     "huber", {"curvature": 1.0, "slope": 2.0}, [1.0, 2.0], 0.1, 1.0, 5, "two_point", {"up": 1.0, "probability": 0.5}
@@ -254,3 +254,23 @@ def test_importing_the_engine_is_light() -> None:
     code = "import sys, fuzz.engine; print([m for m in ('torch', 'numba', 'z3', 'hypothesis') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_the_module_of_few_families_gives_the_same_runs(
+    dimension: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit: otherwise a run would depend on the company it keeps in a batch."""
+    every = all_pairs(dimension)
+    known = zip(every.objectives, every.noises, strict=True)
+    rows = [k for k, (o, n) in enumerate(known) if o in kernels.FEW_OBJECTIVES and n in kernels.FEW_NOISES]
+    batch = every.take(rows)
+    assert len(batch) == len(kernels.FEW_OBJECTIVES) * len(kernels.FEW_NOISES)
+    first = run(batch, 40, dtype=dtype, record=3)
+    few = kernels.load(dtype, kernels.FEW_OBJECTIVES, kernels.FEW_NOISES).module
+    monkeypatch.setattr(kernels, "FEW_OBJECTIVES", frozenset())
+    assert kernels.load(dtype, ["quadratic"], ["none"]).module is not few
+    second = run(batch, 40, dtype=dtype, record=3)
+    for name in ("average_gradient_norm", "final_gap", "valid", "mean_gradient_norm", "trajectories"):
+        assert np.array_equal(getattr(first, name), getattr(second, name), equal_nan=name != "valid"), name
