@@ -22,7 +22,13 @@ from fuzz.holds import Holds
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
-from fuzz.strategies import boundary_structures, canonical, draw_structures, landscape
+from fuzz.strategies import (
+    boundary_structures,
+    canonical,
+    draw_structures,
+    landscape,
+    plain_structures,
+)
 from fuzz.trajectory import Choices, Scores
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
@@ -297,7 +303,10 @@ class _Search:
         wanted = dict.fromkeys(self.coverage.unseen(), _EACH)
         self.coverage.drafted = {self.coverage.sides(cell) for cell in self.coverage.entries}
         most = self.meter.fraction + _COVER
-        more = draw_structures(self.reading, 2 * _DRAWN, self.seed * 1009 + 503, self.oracle) if wanted else []
+        more: list[Structure] = []
+        if wanted:
+            drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + 503, self.oracle)
+            more = [*plain_structures(self.reading), *drawn]
         for arm in [*arms, *self._made(more, 503)]:
             if not wanted or self.meter.fraction >= min(most, 1.0):
                 return
