@@ -160,6 +160,22 @@ def _pieces(objective: str) -> tuple[int, int]:
     return (3, 1) if objective in FAMILIES else (0, 0)
 
 
+def plain_structures(reading: Reading) -> list[Structure]:
+    """For runs: the simplest objective without noise and with two atoms, few and many steps, at the cap and below it,
+    on every side of the noise; so that no regime stays empty because nobody drew it."""
+    if reading.quantity.scope is Scope.ONE_STEP:
+        return []
+    first, noises = objective_families(reading)[0], noise_families(reading)
+    laws: list[tuple[str, tuple[float, float]]] = [("none", (1e-2, 1e2))] if "none" in noises else []
+    laws += [("two_point", sides) for sides in deviations(reading) if "two_point" in noises]
+    return [
+        Structure(objective=first, noise=noise, steps=steps, at_cap=cap, deviation=sides)
+        for noise, sides in laws
+        for steps in ((2, 63), (64, 2000))
+        for cap in (True, False)
+    ]
+
+
 def objective_families(reading: Reading) -> list[str]:
     """Objective families that meet the assumptions."""
     slack = reading.slack_letter is not None and reading.smoothness is not None and not reading.plainly_smooth
