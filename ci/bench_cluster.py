@@ -41,7 +41,7 @@ class Nothing(Work):
         regimes: dict[str, float | None] = {f"objective {i}, noise {i % 7}": 0.5 for i in range(40)}
         candidate = {"score": 0.5, "error": 0.0, "regime": "", "problem": {"numbers": ["1/3"] * 60}}
         numbers = (None, None, None, None, "", shard.steps, 1, 0)
-        return ShardResult(shard.key, "not_found", *numbers, "", "", (candidate,) * 5, regimes, None, 0.0)
+        return ShardResult(shard.key, "not_found", *numbers, "", "", (candidate,) * 5, regimes, None, None, 0.0)
 
 
 def through(pool: Pool, shards: list[Shard]) -> tuple[float, list[str]]:

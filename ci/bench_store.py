@@ -52,6 +52,7 @@ def made_up(shard: Shard, chance: random.Random, structures: int) -> ShardResult
         warning="",
         candidates=({"score": score, "error": 0.0, "regime": "made up", "problem": {"steps": shard.steps}},),
         regimes={f"objective {i}, noise {i % 7}, d = {1 + i % 4}": chance.random() for i in range(structures)},
+        coverage=None,
         finding=None,
         seconds=1.0,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.budget import Budget
 from harness.attack import FuzzResult, finding_of
+from harness.campaign.coverage import summary_of
 from harness.campaign.plan import DECIDED, OPEN, PROVED, Plan
 from harness.campaign.records import CampaignRecords, Proof
 from harness.confirm import Status
@@ -77,6 +78,7 @@ def outcome_of(records: CampaignRecords, plan: Plan) -> RunResult:
         seconds=campaign["active_seconds"] + check_seconds,
         check_seconds=check_seconds,
         alpha=plan.alpha,
+        started=campaign["created"],
     )
 
 
@@ -107,6 +109,7 @@ def _fuzz(theorem: Theorem, row: dict[str, Any], finding: Finding | None, plan: 
         says=" ".join(parts),
         finding=finding,
         warning=row["warning"],
+        coverage=summary_of(None if row["coverage"] is None else json.loads(row["coverage"])),
     )
 
 

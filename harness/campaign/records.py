@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.campaign.coverage import joined
 from harness.campaign.plan import Plan
 from harness.campaign.shard import Shard, ShardResult
 from harness.store import Store, StoreError
@@ -23,12 +24,14 @@ class Standing:
         next: number of the next shard to commit.
         decided: number of the shard that decided it.
         best: the largest ``score_lower`` of its shards.
+        coverage: of all its shards together, as JSON.
     """
 
     next: int = 0
     decided: int | None = None
     quarantined: int = 0
     best: float = NEVER
+    coverage: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class CampaignRecords:
         """The rows of its statements, in order, without their long texts of proofs."""
         return self.store.rows(
             "SELECT position, name, target, statement, statement_sha256, proof_verdict, weight, planned, next, "
-            "decided, quarantined, steps, evaluations, seconds, best, warning "
+            "decided, quarantined, steps, evaluations, seconds, best, warning, coverage "
             "FROM theorems WHERE campaign = ? ORDER BY position",
             self.campaign,
         )
@@ -107,6 +110,7 @@ class CampaignRecords:
                 decided=row["decided"],
                 quarantined=row["quarantined"],
                 best=NEVER if row["best"] is None else _rank(json.loads(row["best"])["score_lower"]),
+                coverage=None if row["coverage"] is None else json.loads(row["coverage"]),
             )
             for row in self.theorems()
         ]
@@ -241,10 +245,18 @@ class CampaignRecords:
                     for number, c in enumerate(result.candidates)
                 ],
             )
+        standing.coverage = joined(standing.coverage, result.coverage)
         db.execute(
             "UPDATE theorems SET steps = steps + ?, evaluations = evaluations + ?, seconds = seconds + ?, "
-            "warning = CASE warning WHEN '' THEN ? ELSE warning END WHERE campaign = ? AND position = ?",
-            (result.steps, result.evaluations, result.seconds, result.warning, *place),
+            "warning = CASE warning WHEN '' THEN ? ELSE warning END, coverage = ? WHERE campaign = ? AND position = ?",
+            (
+                result.steps,
+                result.evaluations,
+                result.seconds,
+                result.warning,
+                None if standing.coverage is None else _json(standing.coverage),
+                *place,
+            ),
         )
         db.executemany(
             "INSERT INTO regimes VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET shards = shards + 1, "

@@ -77,6 +77,7 @@ class ShardResult:
         says, warning: as in FuzzResult.
         candidates: ``score, error, regime, problem`` of what the search proposed, the most promising first.
         regimes: best score by structure.
+        coverage: where the search has looked, as JSON.
         finding: content of ``FINDING.json``, if something was confirmed.
         seconds: on the worker; no part of the digest.
     """
@@ -95,6 +96,7 @@ class ShardResult:
     warning: str
     candidates: tuple[dict[str, Any], ...]
     regimes: dict[str, float | None]
+    coverage: dict[str, Any] | None
     finding: str | None
     seconds: float = field(compare=False)
 
@@ -151,6 +153,7 @@ def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
 
     from fuzz.budget import Budget
     from harness.attack import attack
+    from harness.campaign.coverage import plain
 
     began = time.perf_counter()
     ledger = AllottedLedger(shard.alpha, shard.looks)
@@ -180,6 +183,7 @@ def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
             for c in search.candidates
         ),
         regimes={name: _finite(score) for name, score in search.regimes.items()},
+        coverage=plain(found.coverage),
         finding=None if found.finding is None else found.finding.text(),
         seconds=time.perf_counter() - began,
     )

@@ -9,7 +9,9 @@ from harness.store import Store
 
 # What clocks and sessions say differs from run to run; all else must not.
 _ESSENCE = {
-    "theorems": "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning",
+    "theorems": (
+        "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning, coverage"
+    ),
     "shards": (
         "theorem, number, key, state, seed, first_look, looks, verdict, score, score_lower, log10_e, steps, digest"
     ),

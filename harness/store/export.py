@@ -10,7 +10,7 @@ from harness.store.file import Store, StoreError
 from harness.store.schema import TABLES
 
 FORMATS = ("csv", "jsonl")
-_JSON_COLUMNS = {"statement", "proof", "best", "problem", "finding", "versions", "hardware"}
+_JSON_COLUMNS = {"statement", "proof", "best", "coverage", "problem", "finding", "versions", "hardware"}
 # A spreadsheet runs a cell that begins so.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

@@ -130,7 +130,9 @@ CREATE INDEX failures_of_shard ON failures (campaign, theorem, number);
 ALTER TABLE sessions ADD COLUMN cluster TEXT;
 """
 
-MIGRATIONS = (_FIRST, _REGIMES_AND_FAILURES)
+_COVERAGE = "ALTER TABLE theorems ADD COLUMN coverage TEXT;"
+
+MIGRATIONS = (_FIRST, _REGIMES_AND_FAILURES, _COVERAGE)
 """The k-th script leads from version k - 1 to version k. Never change one that was released: add one."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -193,6 +195,7 @@ MEANINGS = {
         "seconds": "processor-bound seconds of their searches, all workers together",
         "best": "JSON: the best shard, with score, problem and words",
         "warning": "set where something is wrong with the harness itself",
+        "coverage": "JSON: how many problems were scored, and the best score, by regime; all shards together",
     },
     "shards": {
         "campaign": "its campaign",

@@ -60,9 +60,32 @@ def made_up(shard: Shard) -> ShardResult:
         warning="",
         candidates=({"score": score, "error": 0.0, "regime": "quadratic", "problem": {"number": shard.number}},),
         regimes={"quadratic": score, f"of {shard.seed % 3}": None},
+        coverage=coverage_of(shard),
         finding=finding_text(shard) if found else None,
         seconds=0.25,
     )
+
+
+def coverage_of(shard: Shard) -> dict[str, Any]:
+    """One axis of two bins, each its own regime; a shard has seen one of them."""
+    side = shard.number % 2
+    score = (shard.seed % 10**6) / 10**6
+    bins = [
+        {"words": [word], "evaluations": 7 * (k == side), "best": score if k == side else None}
+        for k, word in enumerate(("few", "many"))
+    ]
+    return {
+        "axes": ["steps"],
+        "labels": ["T"],
+        "bins": [["few", "many"]],
+        "profiles": [bins],
+        "map_axes": [],
+        "map": [],
+        "regimes": bins,
+        "empty": [("many", "few")[side]],
+        "excluded": 1,
+        "fresh": True,
+    }
 
 
 def finding_text(shard: Shard) -> str:

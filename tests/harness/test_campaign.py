@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import FakePool, begin, contents, drive, entries, made_up, plan_of, session
+from campaigns import FakePool, begin, contents, coverage_of, drive, entries, made_up, plan_of, session
 
 from fuzz.budget import Budget
+from harness.campaign.coverage import joined, summary_of
 from harness.campaign.driver import TRIES, CampaignError, Driver
 from harness.campaign.plan import DECIDED, OPEN, PROVED, Plan, share_out
 from harness.campaign.pool import Done, Failed
@@ -316,6 +317,30 @@ def test_shares_follow_weights_in_whole_shards() -> None:
     assert [e.planned for e in shared.entries] == [100, 10, 0, 100]
     least = share_out(plan, [OPEN, PROVED, DECIDED, OPEN], Budget(steps=1))
     assert [e.planned for e in least.entries] == [1, 1, 0, 1]
+
+
+def test_the_coverage_of_shards_adds_up(tmp_path: Path) -> None:
+    plan, budget = plan_of(12)
+    with Store(tmp_path / "s.sqlite") as store:
+        records = begin(store, plan, budget)
+        # In two sessions, so that it is also read back.
+        records.commit([Ended(plan.shard(0, 0), made_up(plan.shard(0, 0)))], records.standings(), 0.0)
+        first = summary_of(records.standings()[0].coverage)
+        assert first is not None
+        assert (first.empty, first.says) == (
+            ("many",),
+            "1 of 2 regimes were looked at; in 1 no problem that was drawn meets the hypotheses.",
+        )
+        drive(records, plan, budget, FakePool())
+        whole = summary_of(records.standings()[0].coverage)
+    assert whole is not None
+    assert whole.says == "2 of 2 regimes were looked at."
+    assert [b.evaluations for b in whole.regimes] == [42, 42]
+    results = [made_up(plan.shard(0, n)) for n in range(12)]
+    assert [b.best for b in whole.profiles[0]] == [max(r.score or 0 for r in results[k::2]) for k in (0, 1)]
+    other = {**coverage_of(plan.shard(0, 0)), "axes": ["noise"]}
+    with pytest.raises(ValueError, match="different searches"):
+        joined(coverage_of(plan.shard(0, 0)), other)
 
 
 def test_what_no_engine_runs_gets_one_shard() -> None:

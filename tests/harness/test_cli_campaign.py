@@ -67,6 +67,8 @@ def test_a_finished_campaign_says_what_run_says(campaign: tuple[Path, Any, int])
     assert results["planted_d2_eighth"]["fuzz"]["score"] > 1
     # Of 60 000 steps, a part in 21 for what is proved.
     assert results["D2"]["fuzz"]["says"].startswith("1 shard of 2,000 steps were searched")
+    coverage = results["planted_d2_eighth"]["fuzz"]["coverage"]
+    assert sum(regime["evaluations"] for regime in coverage["regimes"]) > 0
     report = path.parent / "report"
     assert sorted(p.name for p in path.parent.glob(".rep*")) == [".reports.abc.partial"]
     run = json.loads((report / "run.json").read_text())

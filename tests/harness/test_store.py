@@ -86,7 +86,8 @@ def test_an_older_store_is_brought_up_to_date_and_keeps_its_rows(version: int, t
         after = contents(store)
         assert after["shards"] == before["shards"]
         assert 0 < len(after["shards"]) < 42
-        assert after["theorems"] == before["theorems"]
+        # What an old version did not keep is not made up.
+        assert [{**row, "coverage": None} for row in before["theorems"]] == after["theorems"]
         records = CampaignRecords(store, 1)
         session(records)
         drive(records, plan, budget, FakePool())
