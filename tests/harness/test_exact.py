@@ -693,7 +693,8 @@ def test_numbers_that_agree_to_all_bits_are_not_called_identical() -> None:
     tower = sp.log(2, evaluate=False) + F0
     assert compare(tower, tower, VALUES) == 0
     assert compare(tower, sp.log(6), VALUES) is None
-    larger = sp.Max(tower, 0)
+    larger = sp.Max(tower, m)
+    assert larger.has(sp.Max)
     assert compare(larger, larger, VALUES) == 0
     assert compare(larger, sp.log(6), VALUES) is None
     assert compare(sp.exp(F0 * m), sp.exp(m * F0), VALUES) == 0
@@ -920,3 +921,27 @@ def test_enclosures_are_rounded_outwards() -> None:
     small = enclose_rational(-sp.exp(-Z(9999)), {})
     assert small.low < 0 == small.high
     assert len(str(small.low)) < 2000
+
+
+def test_next_to_nothing_is_rounded_away_from_itself() -> None:
+    """The bounds of a number too small to print are zero and the least number that is printed, never the wrong way."""
+    least = sp.Rational(1, 2**4096)
+    tiny = arb(2) ** -5000
+    for ball, low, high in ((tiny, 0, least), (-tiny, -least, 0), (3 * tiny, 0, least), (arb(0), 0, 0)):
+        found = Enclosure.of_ball(ball, "a method")
+        assert (found.low, found.high) == (low, high)
+        assert found.method == "a method"
+    for exponent in (-4096, -4000, -1, 0, 4000):
+        number = sp.Integer(3) * sp.Integer(2) ** exponent
+        found = Enclosure.of_ball(3 * arb(2) ** exponent, "a method")
+        assert (found.low, found.high) == (number, number)
+    with pytest.raises(NotExact, match=r"^the value is enormous$"):
+        Enclosure.of_ball(3 * arb(2) ** 4096, "a method")
+    with pytest.raises(NotExact, match=r"^the value is not a finite number, or not known at all$"):
+        Enclosure.of_ball(arb("nan"), "a method")
+
+
+def test_an_enclosure_says_how_it_was_found() -> None:
+    assert enclose_rational(R(1, 3), {}).method == "exact arithmetic"
+    assert enclose_rational(sp.sqrt(2), {}).method == "exact arithmetic"
+    assert enclose_rational(sp.log(2), {}).method == "interval arithmetic, 128 bits"

@@ -339,3 +339,15 @@ def test_a_week_in_short(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| harness/judge.py |" in (tmp_path / "clipbounds-weekly" / "mutants.md").read_text()
     assert script("weekly", "something", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_week_in_short(tmp_path: Path) -> None:
+    """One round of one workload. On a machine that others use no speed is promised, so that any is enough; one that is
+    asked to be a hundred times what was committed is told to be slower."""
+    options = {"ONLY": "W1", "ROUNDS": "1"}
+    done = script("weekly", "benchmark", cwd=tmp_path, LEAST="0", **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "W1 float32 NumPy reference, same words: " in done.stdout
+    ratio = [sys.executable, str(ROOT / "ci" / "bench_ratio.py"), "clipbounds-weekly/engine.md", "--least", "100"]
+    assert subprocess.run(ratio, cwd=tmp_path, capture_output=True, check=False).returncode == 1
