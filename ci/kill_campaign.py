@@ -36,13 +36,16 @@ STATEMENTS = (
 FINISHED = (0, 1)
 """Exit codes of a campaign that came to its end: a planted statement that stands is not as expected."""
 
-WINDOW = 2.5
-"""A kill comes within so many times as long as it takes until the first shard is committed."""
+EARLY, STARTING = 0.2, 6.0
+"""So many kills come within so many seconds of a start or of the kill before: in the midst of imports and proofs."""
+
+SHARDS, MOMENT = 12, 0.5
+"""The others come when up to so many more shards are committed, and up to so many seconds later."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: whom, how long after the session began or the kill before, and how many shards were committed then."""
+    """One kill: whom, how long after the session began, and how many shards were committed then."""
 
     campaign: int
     victim: str
@@ -84,36 +87,43 @@ def workers_of(process: int) -> list[int]:
     return found
 
 
-def disturb(number: int, store: Path, start: list[str], kills: int, window: float, chance: random.Random) -> list[Kill]:
-    """Run one campaign to its end, killing at most so often, each time within so many seconds."""
+def wait(session: subprocess.Popen[str], store: Path, chance: random.Random) -> bool:
+    """Until the moment of a kill; whether the session is still there."""
+    if chance.random() < EARLY:
+        deadline, target = time.monotonic() + chance.uniform(0, STARTING), 0
+    else:
+        deadline, target = 0.0, committed(store) + chance.randrange(SHARDS)
+    while time.monotonic() < deadline or committed(store) < target:
+        if session.poll() is not None:
+            return False
+        time.sleep(0.02)
+    time.sleep(chance.uniform(0, MOMENT))
+    return session.poll() is None
+
+
+def disturb(number: int, store: Path, start: list[str], kills: int, until: float, chance: random.Random) -> list[Kill]:
+    """Run one campaign to its end, killing at most so often, and no more after that monotonic time."""
     done: list[Kill] = []
     words = start
     while True:
         session = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        while len(done) < kills:
-            after = chance.uniform(0, window)
-            try:
-                session.wait(after)
-                break
-            except subprocess.TimeoutExpired:
-                pass
+        began = time.monotonic()
+        while len(done) < kills and time.monotonic() < until and wait(session, store, chance):
             victims = workers_of(session.pid)
-            if victims and chance.random() < 0.4:
-                victim = chance.choice(victims)
-                done.append(Kill(number, "worker", after, committed(store)))
-                os.kill(victim, signal.SIGKILL)
-                continue
-            done.append(Kill(number, "driver", after, committed(store)))
-            session.kill()
-            break
+            worker = bool(victims) and chance.random() < 0.6
+            victim = chance.choice(victims) if worker else session.pid
+            done.append(Kill(number, "worker" if worker else "driver", time.monotonic() - began, committed(store)))
+            print(done[-1], file=sys.stderr, flush=True)
+            os.kill(victim, signal.SIGKILL)
+            if not worker:
+                break
         _, errors = session.communicate()
         if session.returncode in FINISHED:
             return done
         if session.returncode != -signal.SIGKILL:
             raise SystemExit(f"campaign {number} ended with {session.returncode}: {errors}")
         # Killed before anything was in the store: there is nothing to resume.
-        begun = store.exists() and started(store)
-        words = command("resume", store) if begun else start
+        words = command("resume", store) if started(store) else start
 
 
 def started(store: Path) -> bool:
@@ -136,16 +146,18 @@ def main() -> int:
     """Print the table, and write it to a file if one is named."""
     options = argparse.ArgumentParser(description="Kill a campaign at random moments and compare.")
     options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--minutes", type=float, default=1e6, help="no kills after so long")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--budget", default="6e5steps")
     options.add_argument("--shard-steps", type=int, default=2_000)
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
     chance = random.Random(chosen.seed)
+    until = time.monotonic() + 60 * chosen.minutes
     kills: list[Kill] = []
     same = True
     lines = [
-        "| kill | campaign | victim | seconds after start or last kill | shards committed |",
+        "| kill | campaign | victim | seconds after start or resume | shards committed |",
         "|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
@@ -153,12 +165,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         calm = Path(folder) / "undisturbed.sqlite"
         began = time.perf_counter()
-        first, window = begin(calm, chosen.budget, chosen.shard_steps), 0.0
-        undisturbed = subprocess.Popen(first, cwd=ROOT, stdout=subprocess.DEVNULL)
-        while undisturbed.poll() is None:
-            time.sleep(0.1)
-            if not window and committed(calm):
-                window = WINDOW * (time.perf_counter() - began)
+        first = begin(calm, chosen.budget, chosen.shard_steps)
+        undisturbed = subprocess.run(first, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
         if undisturbed.returncode not in FINISHED:
             raise SystemExit(f"the undisturbed campaign ended with {undisturbed.returncode}")
         seconds = time.perf_counter() - began
@@ -166,11 +174,11 @@ def main() -> int:
             expected, wrong = essence(store, 1), audit(store, 1)
         shards = len(expected["shards"])
         number = 0
-        while len(kills) < chosen.kills:
+        while len(kills) < chosen.kills and time.monotonic() < until:
             number += 1
             place = Path(folder) / f"{number}.sqlite"
             start = begin(place, chosen.budget, chosen.shard_steps)
-            done = disturb(number, place, start, chosen.kills - len(kills), window, chance)
+            done = disturb(number, place, start, chosen.kills - len(kills), until, chance)
             for kill in done:
                 kills.append(kill)
                 lines.append(f"| {len(kills)} | {number} | {kill.victim} | {kill.after:.2f} | {kill.shards} |")

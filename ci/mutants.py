@@ -138,11 +138,15 @@ def report(found: Iterable[tuple[str, Sequence[Mutant], int]], listed: Sequence[
     """The table in Markdown, and how many survivors are not on the list."""
     rows, details, new = [], [], 0
     for module, mutants, total in found:
-        fresh = [mutant for mutant in mutants if mutant.line not in listed]
+        # Tests that hang did not pass; that is told apart, since a busy machine hangs too.
+        hung = [mutant for mutant in mutants if mutant.end == "timeout"]
+        alive = [mutant for mutant in mutants if mutant.end != "timeout"]
+        fresh = [mutant for mutant in alive if mutant.line not in listed]
         new += len(fresh)
-        rows.append(f"| {module} | {total} | {total - len(mutants)} | {len(mutants) - len(fresh)} | {len(fresh)} |")
-        details += [f"- `{mutant.line}` ({mutant.end})" for mutant in fresh]
-    head = ["| module | mutants | killed | known survivors | new survivors |", "|---|---|---|---|---|"]
+        counts = (total, total - len(mutants), len(hung), len(alive) - len(fresh), len(fresh))
+        rows.append(f"| {module} | {' | '.join(map(str, counts))} |")
+        details += [f"- `{mutant.line}` ({mutant.end})" for mutant in [*fresh, *hung]]
+    head = ["| module | mutants | killed | hung | known survivors | new survivors |", "|---|---|---|---|---|---|"]
     return "\n".join(["# Mutation testing", "", *head, *rows, "", *details]).rstrip() + "\n", new
 
 

@@ -66,9 +66,9 @@ class Arm:
         return not self._strategy.stop()
 
     @property
-    def favourite(self) -> Floats:
-        """The mean of the search distribution, a better guess than any single noisy point."""
-        return np.asarray(self._strategy.result.xfavorite)
+    def favourite(self) -> Floats | None:
+        """The mean of the search distribution, a better guess than any single noisy point; None before there is one."""
+        return None if self._strategy is None else np.asarray(self._strategy.result.xfavorite)
 
     def forget(self) -> None:
         """Begin CMA-ES anew from the best point."""

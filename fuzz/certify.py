@@ -160,6 +160,7 @@ _CURVATURE = {
     "huber": "the curvature is $L_i$ on the bowl and 0 on the lines",
     "slope_then_bowl": "the curvature is $L_i$ on the bowl and on the later rise, which do not overlap, else 0",
     "log_cosh": r"the curvature is $L_i/\cosh^2(L_i x/a_i)\le L_i$",
+    "well": r"the curvature is $L_i(1-3t)/(1+t)^3\in[-L_i/4,L_i]$ with $t=x^2/r_i^2$",
 }
 
 _MONOTONE = {

@@ -93,6 +93,8 @@ def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
     return {gene.name: quantise(gene.decode(raw[:, k])) for k, gene in enumerate(genes)}
 
 
+_EACH = 3
+"""Up to this many coordinates each has numbers of its own."""
 _FAR = 12.0
 """Natural logarithms by which a gradient grows over one piece, at most."""
 
@@ -102,13 +104,18 @@ _FAR = 12.0
 
 def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
-    genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
-    genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
+    if structure.dimension > _EACH:
+        genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4), Gene("condition", 1.0, 1e8)]
+    else:
+        genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
+        genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
         genes.append(Gene("slope", 1e-5, 1e2))
     if "start" in names:
         genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
+    if "radius" in names:
+        genes.append(Gene("radius", 1e-3, 1e4))
     if "quartic" in names:
         genes.append(Gene("quartic", 1e-4, 1e2))
     if "growth" in names:
@@ -157,8 +164,14 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     d = structure.dimension
     kinds = profiles(structure.objective, d)
     one = np.ones(len(numbers["x0"]))
-    start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
-    curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
+    if d > _EACH:
+        # Ladders: curvatures from 1 down to 1/condition, starts from x0 to x0 times stretch.
+        steps = np.arange(d) / (d - 1)
+        start = quantise(numbers["x0"][:, None] * numbers["stretch"][:, None] ** steps)
+        curvature = quantise(numbers["condition"][:, None] ** -steps)
+    else:
+        start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
+        curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
     columns: dict[str, Floats] = {"curvature": curvature}
     slack = _slack(structure, reading, numbers)
 
@@ -170,6 +183,8 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     if "rise" in numbers:
         columns["steep"] = quantise(columns["slope"] * (1 + numbers["rise"][:, None]))
         columns["start"] = quantise(columns["slope"] / curvature + numbers["offset"][:, None], up=True)
+    if "radius" in numbers:
+        columns["radius"] = everywhere(numbers["radius"])
     if "quartic" in numbers:
         columns["quartic"] = everywhere(numbers["quartic"])
     if "bend1" in numbers:

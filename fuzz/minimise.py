@@ -52,6 +52,7 @@ _OBJECTIVES = (
     "quartic",
     "log_cosh",
     "slope_then_bowl",
+    "well",
     "piecewise_quadratic",
     "piecewise_exponential",
 )

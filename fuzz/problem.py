@@ -1,5 +1,18 @@
 """A problem: objective, noise law, start and algorithm, all numbers exact (rational, or with square roots).
 
+**Rotations.** Objectives are sums over coordinates; rotated ones are not missing. Let Q be orthogonal and
+``h(x) = f(Q x)``. Then ``grad h(x) = Q' grad f(Q x)``, and clipping commutes with Q': ``clip_c(Q' g) = Q' clip_c(g)``,
+as ``|Q' g| = |g|``. So a step of h from x with noise ``xi`` and one of f from ``y = Q x`` with noise ``Q xi`` agree:
+
+    ``Q (x - eta clip_c(grad h(x) + xi)) = y - eta clip_c(grad f(y) + Q xi)``.
+
+The same holds for means of clipped samples and for clipped means. F0, R0, gradient norms, gaps, the drift, the variance
+of the noise and all classes of functions are the same too: a rotated objective with noise ``xi`` is this objective with
+noise ``Q xi``, hence a copy if the law of ``xi`` is invariant (a normal law of equal scales, an oracle along the
+gradient), and else an objective of this form with a rotated law: a finite law whose atoms are rotated, say.
+
+**Radial objectives** ``phi(|x|)`` without noise stay on the line through start and origin, where they are ``phi``.
+
 The same object is searched over, run by the engines, re-checked exactly, printed in a report and stored as JSON.
 """
 

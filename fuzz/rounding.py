@@ -131,4 +131,6 @@ def _largest(family: str, numbers: Mapping[str, Any], reach: float) -> _Sizes:
     slopes = sum(v for name, v in sizes.items() if units[name] == GRADIENT)
     curvature += 3 * sizes.get("quartic", 0.0) * length * length
     gradient = curvature * length + slopes
-    return _Sizes(curvature, 0.0, gradient, gradient * length + slopes * slopes / sizes["curvature"])
+    # The well is the one of these whose curvature may be negative.
+    concave = curvature / 4 if family == "well" else 0.0
+    return _Sizes(curvature, concave, gradient, gradient * length + slopes * slopes / sizes["curvature"])

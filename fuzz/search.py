@@ -23,7 +23,7 @@ from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
 from fuzz.strategies import boundary_structures, canonical, draw_structures, landscape
-from fuzz.trajectory import Choices, Scores
+from fuzz.trajectory import Choices, RunLandscape, Scores
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
@@ -34,6 +34,10 @@ _GENERATIONS = (12, 24, 48, 96)
 _REPLICAS = (4, 8, 32, 128)
 _FINAL_REPLICAS = 512
 _STEPS_PER_SECOND = 2e7
+# From so many numbers on, runs without noise gain by spending half of an arm's steps on gradient ascent
+# (ci/results/ascent-2026-11-24.md); a pass forward and backward counts as three, so four climbers cost about as much as
+# a generation of sixteen.
+_MANY, _CLIMBERS, _PART = 24, 4, 2
 # Empty regimes: so many points of a structure are looked at, so many of a regime are scored, for at most this part of
 # the budget; and scores on the map of noisy claims are estimated anew for at most that part.
 _DRAFTS, _EACH, _COVER, _FRESH = 96, 3, 0.1, 0.05
@@ -231,6 +235,9 @@ class _Search:
         """Some generations of CMA-ES, then a fresh estimate of the best point."""
         if arm.size < 2 or self.meter.spent:
             return
+        if arm.size >= _MANY and self._climb(arm, generations // _PART, replicas):
+            generations -= generations // _PART
+            arm.forget()
         going = True
         for _ in range(generations):
             if self.meter.spent or not going:
@@ -246,10 +253,27 @@ class _Search:
         if not going:
             arm.forget()
 
+    def _climb(self, arm: Arm, iterations: int, replicas: int) -> bool:
+        """Gradient ascent for about as many steps as so many generations cost; False where there is no gradient."""
+        if not isinstance(arm.inside, RunLandscape) or arm.inside.stochastic or arm.best is None:
+            return False
+        # torch takes its time to load, and few structures have so many numbers.
+        from fuzz.ascent import climb, climbs
+
+        if not climbs(arm.inside):
+            return False
+        near = arm.best + 0.05 * arm.rng.standard_normal((_CLIMBERS, arm.size))
+        near[0] = arm.best
+        points, spent = climb(arm.inside, near, iterations, replicas, (self.seed % 2**32, self.next_id))
+        self.next_id += 1
+        self.meter.add(spent, _CLIMBERS * iterations)
+        self._learn(arm, points, self._evaluate(arm, points, replicas))
+        return True
+
     def _refresh(self, arm: Arm, replicas: int) -> None:
         """Replace the selected score of the best point, or of the favourite, by a fresh one."""
         assert arm.best is not None
-        points = np.stack([arm.best, arm.favourite])
+        points = np.stack([arm.best] if arm.favourite is None else [arm.best, arm.favourite])
         first = self._evaluate(arm, points, replicas)
         chosen = int(np.argmax(first.guide - first.error))
         fresh = self._evaluate(arm, points[chosen : chosen + 1], replicas)

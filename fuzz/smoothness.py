@@ -11,7 +11,7 @@ from fuzz.constants import NumberError, larger, sign
 from fuzz.pieces import FAMILIES, Shape, above, rational, smoothness_bounds
 from fuzz.problem import Family
 
-BOUNDED = ("quadratic", "huber", "slope_then_bowl", "log_cosh")
+BOUNDED = ("quadratic", "huber", "slope_then_bowl", "log_cosh", "well")
 """Families whose curvature is at most ``curvature``, for every L1."""
 
 
@@ -24,10 +24,11 @@ def least_smoothness(objective: Family, slack: sp.Expr, *, hessian: bool) -> sp.
     |phi_i'|``. Conversely move one coordinate and leave the others at 0, where their gradients vanish. So the answer is
     the largest of the profiles' constants.
 
-    **Curvature at most k** (quadratic, huber, slope_then_bowl, log_cosh): k. It is enough, as the gradient is
+    **Curvature at most k** (quadratic, huber, slope_then_bowl, log_cosh, well): k. It is enough, as the gradient is
     k-Lipschitz: ``phi''`` is k where a clamp is open and 0 elsewhere (of slope_then_bowl's two rises the second starts
-    where the first has ended, ``start >= slope/curvature``), or ``k / cosh^2``. It is needed for every L1, as at 0 the
-    gradient vanishes and the curvature is k.
+    where the first has ended, ``start >= slope/curvature``), or ``k / cosh^2``, or for the well ``k (1 - 3 t)/(1 +
+    t)^3`` with ``t = x^2/r^2``, which falls from k to ``-k/4`` at ``t = 1`` and then rises to 0. It is needed for every
+    L1, as at 0 the gradient vanishes and the curvature is k.
 
     **Quartic**, ``phi' = k x + q x^3``, L1 > 0, ``kappa = q/L1^2``. The chord from x to x + h has slope
     ``k + q (3 x^2 + 3 x h + h^2)``, convex in h, so over ``|h| <= 1/L1`` it is largest at an end; by symmetry let

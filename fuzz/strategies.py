@@ -20,7 +20,7 @@ from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
 from fuzz.reading import Letters, Reading
 from fuzz.trajectory import RunLandscape
-from theorems.language.functions import NOISES, OBJECTIVES
+from theorems.language.functions import NOISES, OBJECTIVES, PLUS
 from theorems.language.quantities import ClipSecondMoment, Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
 from theorems.language.theorem import Theorem
 
@@ -40,6 +40,8 @@ _EDGES = (
 """Laws that every search of noisy runs tries, beside an oracle; those of few atoms are drawn three times as often."""
 _GRID = 64
 _PIECES = ((2, 1), (3, 1), (3, 2), (5, 3))
+_WIDE = ("quadratic", "huber", "log_cosh")
+"""Families that are run in many dimensions, too: ill-conditioned ones."""
 _GROWING = ("quartic", "piecewise_exponential")
 """Families whose curvature has no bound."""
 
@@ -162,6 +164,8 @@ def objective_families(reading: Reading) -> list[str]:
     """Objective families that meet the assumptions."""
     slack = reading.slack_letter is not None and reading.smoothness is not None and not reading.plainly_smooth
     found = [name for name in OBJECTIVES if name not in _GROWING or slack or reading.smoothness is None]
+    if reading.convex:
+        found = [name for name in found if name != "well"]
     if reading.needs_strong:
         found = [name for name in found if name in ("quadratic", "quartic", *FAMILIES)]
     if reading.quantity in (Drift, StuckGradientNorm):
@@ -215,8 +219,13 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
         objective, noise = draw(st.sampled_from(objectives)), draw(st.sampled_from(often))
-        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 1, 2)))
-        shaped = objective in FAMILIES
+        wide = objective in _WIDE and noise == "none" and not one_step
+        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 2, 8, 64) if wide else (1, 1, 1, 2)))
+        others = [name for name in objectives if name not in _GROWING and name != objective]
+        if dimension == 2 and others and draw(st.booleans()):
+            # Different shapes along the coordinates.
+            objective = objective + PLUS + draw(st.sampled_from(others))
+        shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         return Structure(
             objective=objective,

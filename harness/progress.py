@@ -15,7 +15,7 @@ class Progress:
         return None
 
     def phase(self, title: str, total: int) -> None:
-        """A new phase of ``total`` parts begins."""
+        """A new phase of ``total`` parts begins; 0 where nobody knows how many."""
 
     def part(self, name: str) -> None:
         """A part of the phase begins."""
@@ -56,7 +56,9 @@ class TerminalProgress(Progress):
         self._bar.stop()
 
     def phase(self, title: str, total: int) -> None:
-        self._bar.reset(self._task, total=total, description="", title=title)
+        # A task that had a total keeps it, so a new one takes its place.
+        self._bar.remove_task(self._task)
+        self._task = self._bar.add_task("", title=title, total=total or None)
 
     def part(self, name: str) -> None:
         self._name = name

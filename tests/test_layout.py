@@ -38,7 +38,22 @@ def test_help_loads_nothing_heavy() -> None:
     done = python(f"import sys; from harness.cli import main; main(['--help']); {loaded}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("list", "check", "fuzz", "run", "constant", "sharpness", "replay", "promote", "report", "bench"):
+    for command in (
+        "list",
+        "check",
+        "fuzz",
+        "run",
+        "constant",
+        "sharpness",
+        "replay",
+        "promote",
+        "report",
+        "campaign",
+        "export",
+        "bench",
+        "gauge",
+        "audit",
+    ):
         assert command in done.stdout
 
 

@@ -122,7 +122,7 @@ def expm1(x: Any) -> Any:
 def vexprel(v: Any) -> Any:
     """``(e^v - 1)/v``, 1 at 0; inf beyond 709."""
     x = np.float64(v)
-    result = expm1(x) / x
+    result = expm1(x) / (1.0 if x == 0.0 else x)
     result = 1.0 if x == 0.0 else result
     return np.inf if x > 709.0 else result
 
@@ -145,7 +145,8 @@ def vexprel2(v: Any) -> Any:
     series = 1.0 + series * q * 0.2
     series = 1.0 + series * q * 0.25
     series = 1.0 + series * q * (1.0 / 3.0)
-    far = 2.0 * ((expm1(x) - x) / x / x)
+    below = 1.0 if abs(x) < 0.5 else x
+    far = 2.0 * ((expm1(x) - x) / below / below)
     result = series if abs(x) < 0.5 else far
     return np.inf if x > 709.0 else result
 

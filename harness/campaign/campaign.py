@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -270,7 +272,15 @@ def _report(records: CampaignRecords, plan: Plan, seconds: float) -> tuple[RunRe
         return outcome, None
     with ReportFolder(place) as folder:
         folder.finish(outcome.record(), outcome.findings(), outcome.queries())
+    _sweep(Path(place))
     return outcome, Path(place)
+
+
+def _sweep(report: Path) -> None:
+    """Drafts that a driver left beside its report when it was killed in the midst of writing it."""
+    for suffix in ("partial", "old"):
+        for draft in report.parent.glob(f".{glob.escape(report.name)}.*.{suffix}"):
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _probe(report: Path | None) -> None:

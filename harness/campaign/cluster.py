@@ -6,8 +6,11 @@ campaign's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import socket
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -53,16 +56,23 @@ class RayPool(Pool):
         work: Work | None = None,
     ) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Errors are told by the driver, once.
+        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
         except ImportError:
             raise PoolError("option '--cluster': Ray is not installed; pip install 'clipbounds[cluster]'") from None
         self._ray: Any = ray
+        _knock(address)
+        # Ray prints what it notices; stdout belongs to results.
+        self._stdout = contextlib.redirect_stdout(sys.stderr)
+        self._stdout.__enter__()
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
             # Ray says so in many ways: ConnectionError, ValueError, RuntimeError, its own.
+            self._stdout.__exit__(None, None, None)
             raise PoolError(f"option '--cluster': no Ray cluster at {address!r} ({one_line(error)})") from None
         self._resource = "GPU" if device == "cuda" else "CPU"
         self._at_most, self._patience = at_most, 3 * patience
@@ -118,12 +128,12 @@ class RayPool(Pool):
         except errors.RayTaskError as error:
             return Failed(shard, one_line(error.cause if error.cause is not None else error))
         except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError) as error:
-            return Failed(shard, f"its machine was lost ({one_line(error)})", counted=False)
+            return Failed(shard, f"its machine was lost ({_first_line(error)})", counted=False)
         except errors.RayError as error:
             # A worker that crashes is told of before its machine is known to be lost.
             lost = self._look_around()
             why = "its machine was lost" if lost else "its worker died"
-            return Failed(shard, f"{why} ({one_line(error)})", counted=not lost)
+            return Failed(shard, f"{why} ({_first_line(error)})", counted=not lost)
 
     def _look_around(self) -> bool:
         """How many places there are now; whether a machine went away since the last look."""
@@ -138,6 +148,29 @@ class RayPool(Pool):
         self._held.clear()
         # Ends this driver's tasks, not the cluster.
         self._ray.shutdown()
+        self._stdout.__exit__(None, None, None)
+
+
+def _first_line(error: Exception) -> str:
+    """Ray's messages are long; their first line says it."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"
+
+
+def _knock(address: str) -> None:
+    """Whether anybody listens there: Ray itself would go on trying for many minutes.
+
+    Raises:
+        PoolError: if not.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise PoolError(f"option '--cluster': must be auto or HOST:PORT, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise PoolError(f"option '--cluster': no Ray cluster at {address!r} ({one_line(error)})") from None
 
 
 def _run(work: Work, theorem: Theorem, shard: Shard, code: str) -> ShardResult:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fuzz.budget import Budget
+from fuzz.reading import out_of_reach
 from harness.campaign.looks import shard_looks
 from harness.campaign.shard import Shard, shard_seed
 from harness.statement import StatementRecord, record_statement
@@ -95,6 +96,9 @@ def share_out(plan: Plan, weights: Sequence[int], budget: Budget) -> Plan:
         planned = None
         if weight == DECIDED:
             planned = 0
+        elif out_of_reach(entry.theorem):
+            # One shard says so; more would say it again, at no cost and without end.
+            planned = 1
         elif budget.steps is not None:
             planned = max(1, round(budget.steps * weight / total / plan.steps_of(entry.theorem)))
         entries.append(replace(entry, weight=weight, planned=planned))

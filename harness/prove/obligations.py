@@ -177,8 +177,9 @@ def _names_resolve(witness: Witness) -> Obligation:
     return Obligation(name, "witness", says="Objective and noise are known families.")
 
 
-# Families whose second derivative is at most `curvature`; all known profiles are convex.
-_CURVATURE_BOUNDED = ("quadratic", "huber", "log_cosh", "slope_then_bowl")
+# Families whose second derivative is at most `curvature` in size, and those that are convex whatever their numbers.
+_CURVATURE_BOUNDED = ("quadratic", "huber", "log_cosh", "slope_then_bowl", "well", "piecewise_quadratic")
+_CONVEX = ("quadratic", "huber", "log_cosh", "slope_then_bowl", "quartic")
 _DEFINED = ("its numbers are defined", "its law is defined")
 _SYMMETRIC_NOISES = ("none", "symmetric_two_point", "gaussian", "student_t")
 
@@ -224,7 +225,7 @@ def _meets_assumption(
     if isinstance(assumption, GS | HS) and witness.objective in _CURVATURE_BOUNDED and curvature is not None:
         return And(curvature <= assumption.L0, sp.Ge(assumption.L1, 0))
     if isinstance(assumption, Convex):
-        return sp.true
+        return sp.true if witness.objective in _CONVEX else None
     if isinstance(assumption, PL) and witness.objective == "quadratic" and curvature is not None:
         return curvature >= assumption.mu
     if isinstance(assumption, BoundedVariance):

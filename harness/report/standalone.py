@@ -27,7 +27,7 @@ MOST_LINES = 80
 _LONG = 300
 _SAMPLES, _STEPS_IN_ALL = 1_000_000, 200_000_000
 _VALUED = ("StepChange", "FinalGap")
-_WIDEST = 110
+_WIDEST, _FEW = 110, 8
 
 
 def standalone_script(finding: Finding) -> str:
@@ -206,6 +206,8 @@ def _noise_numbers(family: Family) -> list[str]:
 
 
 def _columns(prefix: str, axes: Sequence[Mapping[str, sp.Expr]]) -> list[tuple[str, str]]:
+    if len(axes) == 1 and len(axes[0]) > _FEW:
+        return [(prefix + name, _number(axes[0][name])) for name in sorted(axes[0])]
     return [
         (prefix + name, f"np.array([{', '.join(_number(numbers[name]) for numbers in axes)}])")
         for name in sorted(axes[0])
@@ -214,7 +216,7 @@ def _columns(prefix: str, axes: Sequence[Mapping[str, sp.Expr]]) -> list[tuple[s
 
 def _packed(pairs: list[tuple[str, str]]) -> list[str]:
     """Assignments, one a line; where they are many, as many in a line as fit."""
-    if len(pairs) <= 8:
+    if len(pairs) <= _FEW:
         return [f"{name} = {value}" for name, value in pairs]
     lines, group = [], pairs[:1]
     for pair in pairs[1:]:
@@ -242,17 +244,28 @@ def _formula(title: str, family: Family, attribute: str) -> list[str]:
         entry = OBJECTIVES[family.name]
         printer = SourcePrinter(NUMPY, {x: "x", **{p: f"f_{p.name}" for p in entry.parameters}})
         result = printer.print(getattr(entry, attribute))
-        return [f"def {title}(x):", *(f"    {line}" for line in printer.lines), f"    return {result}"]
+        return [f"def {title}(x):", *_joined(printer.lines), f"    return {result}"]
     lines, results = [f"def {title}(x):"], []
     for i, (entry, _) in enumerate(family.profiles):
         printer = SourcePrinter(NUMPY, {x: f"x[:, {i}]", **{p: f"f{i}_{p.name}" for p in entry.parameters}})
         results.append(printer.print(getattr(entry, attribute)))
-        lines += [f"    {line}" for line in printer.lines]
+        lines += _joined(printer.lines)
         if printer.lines:
             # The next coordinate has intermediate results of its own.
             lines.append(f"    part{i} = {results[-1]}")
             results[-1] = f"part{i}"
     return [*lines, f"    return np.stack(np.broadcast_arrays({', '.join(results)}), -1)"]
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """Intermediate results, indented; where they are many, as many in a line as fit."""
+    found: list[str] = []
+    for line in lines:
+        if len(lines) > _FEW and found and len(found[-1]) + len(line) < _WIDEST:
+            found[-1] += f"; {line}"
+        else:
+            found.append(f"    {line}")
+    return found
 
 
 def _noise(problem: Problem) -> list[str]:

@@ -17,6 +17,7 @@ from fuzz.engine.printers.numba_source import numba_kernel
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.printers.source import UnprintableError
 from fuzz.engine.printers.torch_source import torch_function
+from theorems.language.special import balance, exprel, exprel2
 
 a, b, v = sp.symbols("a b v", real=True)
 
@@ -29,6 +30,7 @@ FORMULAS = [
     (1 + v**2) ** (-2 / b) + sp.floor(3 * v) - 1 / (a * b) ** 2,
     (a - b) * v + (a - b) * v**3,
     sp.Integer(3) / 7 + sp.sqrt(2),
+    exprel(a * v) + exprel2(b * v) - balance(v, a - b),
 ]
 POINTS = np.array([-2.5, -1.0, -0.0, 0.3, 1.0, 1.75, 4.0])
 
@@ -81,6 +83,16 @@ def test_what_is_constant_in_the_loop_is_hoisted() -> None:
     assert set(kernel.hoisted) == {a, 2 * b / a}
     assert "/" not in kernel.lines[-1]
     assert numba_kernel(v / 3, (), {v: "v"}, single=True).lines == ("((v) / (real(3.0)))",)
+
+
+def test_torch_differentiates_through_what_is_not_taken() -> None:
+    """At 0 a quotient is not taken, and must not leave a NaN in the gradient; a kink has the mean of both sides."""
+    exact = {exprel(v): 0.5, exprel2(v): 1 / 3, v * balance(v, 0): 0.0, balance(v, 2 * a): 0.5}
+    for formula, derivative in exact.items():
+        point = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+        one = torch.ones(1, dtype=torch.float64)
+        (slope,) = torch.autograd.grad(torch_function(formula, (v, a))(point, one).sum(), point)
+        assert float(slope) == pytest.approx(derivative, abs=1e-15)
 
 
 def test_repeated_subexpressions_are_computed_once() -> None:

@@ -65,6 +65,23 @@ def test_tanh(compiled: Any) -> None:
     assert math.isnan(compiled.vtanh(math.nan))
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_relative_exponentials(compiled: Any, order: int) -> None:
+    """``exprel`` and ``exprel2`` are 1F1(1; 2; t) and 1F1(1; 3; t)."""
+    compute = compiled.vexprel if order == 1 else compiled.vexprel2
+    near_the_series = (np.random.default_rng(6).uniform(0.499, 0.501, 100) * ([1, -1] * 50)).tolist()
+    points = [*spread(-700.0, 708.0, 7)[::4], *spread(-2.0, 2.0, 8)[::4], *near_the_series]
+    assert worst_ulp(compute, lambda t: mpmath.hyp1f1(1, order + 1, t), points) < 4
+    assert [compute(v) for v in (0.0, -0.0, 710.0, math.inf)] == [1, 1, math.inf, math.inf]
+    assert math.isnan(compute(math.nan))
+
+
+def test_balance(compiled: Any) -> None:
+    pairs = [(0.0, 0.0), (3.0, 0.0), (0.0, -2.0), (1.0, -3.0), (5e-324, 5e-324), (-2.0, -7.0)]
+    assert [compiled.vbalance(u, v) for u, v in pairs] == [0, 1, -1, -0.5, 1, -1]
+    assert math.isnan(compiled.vbalance(math.nan, 1.0))
+
+
 @pytest.mark.parametrize("name", ["cos", "sin"])
 def test_turns(compiled: Any, name: str) -> None:
     compute, exact = getattr(compiled, f"v{name}"), getattr(mpmath, name)

@@ -32,6 +32,7 @@ NUMBERS = {
     "degrees": Rational(5, 2),
     "sigma": Rational(2, 3),
     "growth": Rational(3, 4),
+    "radius": Rational(5, 7),
     **{f"width{j}": Rational(1, j + 2) for j in range(1, 5)},
     **{f"left_width{j}": Rational(1, j + 4) for j in (1, 2)},
     **dict(zip((f"bend{j}" for j in range(1, 6)), (Rational(k, 7) for k in (6, -3, 5, 0, 2)), strict=True)),

@@ -318,6 +318,12 @@ def test_shares_follow_weights_in_whole_shards() -> None:
     assert [e.planned for e in least.entries] == [1, 1, 0, 1]
 
 
+def test_what_no_engine_runs_gets_one_shard() -> None:
+    plan = Plan(entries(("S4", "D2")), 3, 1e-6, "cpu", 1000)
+    for budget, planned in ((Budget(steps=10**6), 500), (Budget(seconds=60), None)):
+        assert [e.planned for e in share_out(plan, [OPEN, OPEN], budget).entries] == [1, planned]
+
+
 def test_a_shard_is_a_function_of_its_contents() -> None:
     plan, _ = plan_of(12)
     again, _ = plan_of(12)

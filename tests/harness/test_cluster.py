@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ def nodes() -> Iterator[subprocess.Popen[str]]:
     pytest.importorskip("ray", reason="the extra 'cluster' is not installed", exc_type=ImportError)
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "ci" / "ray_nodes.py")],
+        # The made-up work of the tests must be found by the workers, too.
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -126,11 +129,15 @@ def test_workers_of_a_cluster_that_die_are_retried_and_poison_is_quarantined(add
         assert reasons[0, 1].startswith("its worker died")
 
 
-def test_no_cluster_is_one_line(tmp_path: Path) -> None:
-    process = campaign(*CAMPAIGN, *SMALL, "--cluster", "127.0.0.1:1", "--store", str(tmp_path / "s.sqlite"))
-    _, errors = process.communicate(timeout=300)
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1'"), ("here", "must be auto or HOST:PORT, not 'here'")],
+)
+def test_no_cluster_is_one_line(where: str, says: str, tmp_path: Path) -> None:
+    process = campaign(*CAMPAIGN, *SMALL, "--cluster", where, "--store", str(tmp_path / "s.sqlite"))
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert errors.startswith("clipbounds: option '--cluster': no Ray cluster at '127.0.0.1:1'")
+    assert errors.startswith(f"clipbounds: option '--cluster': {says}")
     assert errors.count("\n") == 1
 
 

@@ -155,3 +155,11 @@ def test_a_look_has_a_number() -> None:
     assert look.log10_threshold == pytest.approx(math.log10(4 * 5 / 0.01))
     with pytest.raises(ValueError, match="looks must not be negative, not -1"):
         ErrorLedger(looks=-1)
+
+
+def test_single_precision_is_taken_up_before_anything_is_computed() -> None:
+    values = np.random.default_rng(4).uniform(0.8, 1.6, 500).astype(np.float32)
+    assert log10_e(values, 1.0) == log10_e(values.astype(np.float64), 1.0)
+    assert lower_confidence(values, 3.0) == lower_confidence(values.astype(np.float64), 3.0)
+    with pytest.raises(ValueError, match=r"^an e-process takes finite values that are not negative$"):
+        log10_e(-values, 1.0)

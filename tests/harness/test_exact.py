@@ -62,6 +62,7 @@ from theorems.language import (
 )
 from theorems.language.functions import NOISES, OBJECTIVES
 from theorems.language.quantities import ClipSecondMoment, NextGradientNorm
+from theorems.language.special import balance, exprel, exprel2
 
 CATALOGUE = load_catalogue()
 R, Z = sp.Rational, sp.Integer
@@ -83,6 +84,7 @@ FAMILIES: dict[str, dict[str, sp.Expr]] = {
     "slope_then_bowl": {"curvature": R(3, 4), "slope": R(1, 2), "start": Z(2), "steep": Z(3)},
     "log_cosh": {"curvature": R(3, 4), "slope": R(5, 8)},
     "quartic": {"curvature": R(3, 4), "quartic": R(1, 64)},
+    "well": {"curvature": R(3, 4), "radius": R(5, 2)},
     "piecewise_quadratic": {"curvature": R(3, 4), **HILLS},
     "piecewise_exponential": {"curvature": R(3, 4), "growth": R(1, 4), **HILLS},
 }
@@ -560,6 +562,27 @@ def test_a_bound_without_a_value_is_no_verdict() -> None:
     theorem = statement(claim=Upper(FinalGap, sp.log(F0 - F0 * T)))
     with pytest.raises(NotExact, match="has no value"):
         decide(theorem, problem(), letters(theorem, problem(), {}))
+
+
+# -- special functions -------------------------------------------------------------------------------------------------
+
+
+def test_special_functions_in_balls_and_exactly() -> None:
+    t = sp.Symbol("t", real=True)
+    for function in (exprel, exprel2):
+        for point in (Z(0), R(1, 10**40), R(-5, 2), Z(30)):
+            exact = enclose(function(t).by_exp(), {t: point}, 512) if point else flint.arb(1)
+            assert enclose(function(t), {t: point}, 128).overlaps(exact)
+            assert enclose(function(t), {t: point}, 128).rel_accuracy_bits() > 100
+        wide = enclose(function(t), {t: flint.arb(0, 1)}, 64)
+        for end in (-1, 1):
+            assert wide.contains(enclose(function(t).by_exp(), {t: Z(end)}, 128).mid())
+        assert wide < 2
+        assert compare(function(t), Z(1), {t: Z(0)}) == 0
+    # Whatever the signs are, the balance of two numbers is between -1 and 1.
+    assert enclose(balance(t, t), {t: flint.arb(0, 1)}, 64).contains(flint.arb(-1).union(flint.arb(1)))
+    assert enclose_rational(balance(t, Z(1)), {t: R(-1, 3)}).value == R(1, 2)
+    assert enclose_rational(balance(t, -t), {t: Z(0)}).value == 0
 
 
 # -- true statements ---------------------------------------------------------------------------------------------------

@@ -183,3 +183,22 @@ def test_every_law_is_drawn_by_the_search() -> None:
     reading = Reading(trajectory_theorem())
     drawn = {s.noise for number in range(12) for s in draw_structures(reading, 60, number, oracle=True)}
     assert drawn == set(NOISES)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_short_runs_are_decided_exactly_and_witnessed(name: str) -> None:
+    """Three steps: every history in exact arithmetic, weighed again by torch, and drawn by the compiled engine."""
+    noise = LAWS[name]
+    variance = noise.second_moment if isinstance(noise, FiniteLaw) else Q(4, 3)
+    seen = confirm(
+        trajectory_theorem(),
+        problem(noise, steps=3),
+        ledger=ErrorLedger(),
+        seed=1,
+        choices={sigma: sp.sqrt(variance), L1: ZERO},
+        max_steps=1e5,
+    )
+    assert seen.status is Status.HOLDS, seen.reason
+    assert seen.exact is not None
+    assert seen.exact.method == "exact arithmetic"
+    assert [(e.engine, e.agrees) for e in seen.engines] == [("torch", True), ("cpu", True)]

@@ -227,6 +227,7 @@ def test_the_script_prints_every_family(objective: str, noise: str) -> None:
     numbers = {
         "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
         "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "index": 3, "wide": 9, "reach": 2, "low": 0, "high": 1,
+        "growth": 1, "radius": 2,
     }  # fmt: skip
     atoms = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
     names = [p.name for p in NOISES[noise].parameters]
@@ -299,6 +300,38 @@ def test_pictures_of_a_finite_law() -> None:
     assert noise_picture(problem, None).startswith("<svg")
     off = FiniteLaw(((Rational(1, 3), (sp.Integer(2),)), (Rational(2, 3), (-sp.Integer(1),))))
     assert trajectory_pictures(replace(problem, noise=off), "AverageGradientNorm", 0.2, 0)[2] is None
+
+
+@pytest.mark.parametrize("quantity", ["AverageGradientNorm", "FinalGap"])
+@pytest.mark.parametrize("objective", ["piecewise_exponential", "huber+piecewise_quadratic"])
+def test_the_script_runs_shapes_of_many_numbers_with_numpy_alone(objective: str, quantity: str, tmp_path: Path) -> None:
+    """Without noise the script's number is the engine's; a claim just above is held, one just below falls."""
+    known = {p.name: Rational(1, 3) for p in OBJECTIVES["piecewise_exponential"].parameters}
+    known |= {"bend2": -Rational(2, 5), "bend4": sp.Integer(0), "width1": Rational(3, 2), "slope": Rational(1, 5)}
+    parts = objective.split("+")
+    numbers = tuple({p.name: known[p.name] for p in OBJECTIVES[part].parameters} for part in parts)
+    problem = Problem(
+        objective=Family(objective, numbers),
+        noise=Family("none", ({},) * len(parts)),
+        start=(Rational(17, 7), Rational(5, 3))[: len(parts)],
+        step_size=Rational(1, 2),
+        clipping_threshold=Rational(1, 4),
+        steps=7,
+    )
+    found = run(Batch.of([instance_of(problem)]), 1)
+    measured = float((found.final_gap if quantity == "FinalGap" else found.average_gradient_norm)[0, 0])
+    record = record_statement(trajectory_theorem()).model_copy(update={"quantity": quantity})
+    for factor, code in ((1 - 1e-9, 0), (1 + 1e-9, 1)):
+        finding = make_finding(
+            trajectory_theorem(), problem, statement=record, values={}, claimed=measured * factor, claimed_exact=None
+        )
+        script = tmp_path / "replay.py"
+        script.write_text(standalone_script(finding))
+        assert len(script.read_text().splitlines()) <= MOST_LINES
+        done = subprocess.run(
+            [sys.executable, "-c", NUMPY_ALONE, str(script)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_the_hand_check_is_clipping_by_definition() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -247,7 +248,7 @@ def test_a_pull_request_in_short(repository: Path) -> None:
 @pytest.mark.slow
 def test_a_night_in_short(repository: Path) -> None:
     """Two nights: the first tells the finding in an issue, the second has nothing new, and starts from the corpus."""
-    options = {"BUDGET": "1s", "CAMPAIGN": "none"}
+    options = {"BUDGET": "20000steps", "CAMPAIGN": "none"}
     done = script("nightly", "claims", "wrong", cwd=repository, **options)
     assert done.returncode == 1, done.stdout + done.stderr
     out, state = repository / "clipbounds-nightly", repository / ".clipbounds"
@@ -261,6 +262,27 @@ def test_a_night_in_short(repository: Path) -> None:
     lines = (state / "known-findings.txt").read_text().split()
     assert len(lines) == len(set(lines))
     assert told <= set(lines)
+
+
+@pytest.mark.slow
+def test_a_night_with_a_campaign(repository: Path) -> None:
+    """The store is kept and holds one more campaign after the second night; the site has a page."""
+    options = {"BUDGET": "20000steps", "CAMPAIGN": "100000steps", "SEED": "1"}
+    for nights in (1, 2):
+        done = script("nightly", "claims/convergence.py", cwd=repository, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        command = ["-m", "harness.cli", "export", "--store", ".clipbounds/store.sqlite"]
+        told = subprocess.check_output(
+            [sys.executable, *command, "--table", "campaigns", "--format", "jsonl"],
+            cwd=repository,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+        rows = [json.loads(line) for line in told.splitlines()]
+        assert [row["state"] for row in rows] == ["finished"] * nights
+        assert (repository / "clipbounds-nightly" / "campaign" / "run.json").is_file()
+        assert (repository / "clipbounds-nightly" / "site" / "index.html").is_file()
+    assert not (repository / "clipbounds-nightly" / "issue.md").exists()
 
 
 # -- weekly ------------------------------------------------------------------------------------------------------------
@@ -299,9 +321,10 @@ def test_a_survivor_that_is_not_listed_is_told(tmp_path: Path) -> None:
     diff = "--- a.py\n+++ a.py\n@@ -1 +1 @@\n def f():\n-    return  1\n+    return 2\n"
     one = mutants.Mutant("harness.judge.f", "survived", mutants._change(diff))
     assert one.line == "harness.judge.f: return 1 -> return 2"
-    text, new = mutants.report([("harness/judge.py", [one], 10)], [])
+    hung = mutants.Mutant("harness.judge.g", "timeout", "return 1 -> return 3")
+    text, new = mutants.report([("harness/judge.py", [one, hung], 10)], [])
     assert new == 1
-    assert "| harness/judge.py | 10 | 9 | 0 | 1 |" in text
+    assert "| harness/judge.py | 10 | 8 | 1 | 0 | 1 |" in text
     assert one.line in text
     (tmp_path / "known.txt").write_text(f"# the same\n{one.line}\n")
     assert mutants.report([("harness/judge.py", [one], 10)], mutants.known(tmp_path / "known.txt"))[1] == 0

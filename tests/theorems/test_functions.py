@@ -13,6 +13,7 @@ from theorems.language import units
 from theorems.language.functions import OBJECTIVES, Objective, x
 from theorems.language.noises import LATTICE, NOISES, U1, Layout, Noise, exponential_centre, index, pareto_centre
 from theorems.language.parameters import c, m
+from theorems.language.special import balance, exprel, exprel2
 
 BUMP = {
     "width1": sp.Rational(1, 2),
@@ -43,6 +44,7 @@ NUMBERS: dict[str, dict[str, sp.Rational]] = {
     },
     "log_cosh": {"curvature": sp.Rational(3, 2), "slope": sp.Rational(3, 4)},
     "quartic": {"curvature": sp.Rational(1, 2), "quartic": sp.Rational(1, 4)},
+    "well": {"curvature": sp.Rational(3, 2), "radius": sp.Rational(3, 4)},
     # A bump with a local minimum above 0 on the right, a flat bottom and a slope on the left.
     "piecewise_quadratic": {"curvature": sp.Rational(3, 2), **BUMP},
     "piecewise_exponential": {"curvature": sp.Rational(3, 2), "growth": sp.Rational(2, 3), **BUMP},
@@ -54,6 +56,7 @@ KINKS: dict[str, list[sp.Rational]] = {
     "slope_then_bowl": [sp.Rational(1, 8), sp.Rational(1, 2), sp.Rational(9, 8)],
     "log_cosh": [],
     "quartic": [],
+    "well": [],
     "piecewise_quadratic": ENDS,
     "piecewise_exponential": ENDS,
 }
@@ -115,6 +118,21 @@ def test_values_and_gradients_carry_their_units(objective: Objective) -> None:
             before = formula.xreplace({x: point, **numbers})
             after = formula.xreplace({x: b * point, **scaled})
             assert abs(sp.N(after - unit.scale(a, b) * before, 60)) < 1e-50
+
+
+def test_special_functions_are_what_they_say() -> None:
+    t = sp.Symbol("t", real=True)
+    for function, order in ((exprel, 1), (exprel2, 2)):
+        assert function(0) == 1
+        with mpmath.workdps(60):
+            for point in (sp.Rational(1, 10**30), sp.Rational(-7, 3), sp.Rational(1, 3), sp.Integer(40)):
+                exact = mpmath.hyp1f1(1, order + 1, mpmath.mpf(int(point.p)) / int(point.q))
+                assert abs(mpmath.mpf(str(sp.N(function(point), 50))) / exact - 1) < mpmath.mpf(10) ** -48
+        shown = function(t).by_exp()
+        assert abs(sp.N((function(t).diff(t) - shown.diff(t)).subs(t, sp.Rational(5, 4)), 40)) < 1e-35
+    assert balance(0, 0) == 0
+    assert balance(sp.Rational(3), sp.Rational(-1)) == sp.Rational(1, 2)
+    assert abs(sp.N(balance(sp.sqrt(2), -sp.sqrt(2) / 3), 30) - sp.Rational(1, 2)) < 1e-25
 
 
 @noises

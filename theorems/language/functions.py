@@ -30,6 +30,7 @@ curvature = Parameter("curvature", units.CURVATURE, meaning="curvature at the mi
 slope = Parameter("slope", units.GRADIENT, meaning="absolute gradient far away")
 start = Parameter("start", units.LENGTH, meaning="where the rise to the steep slope begins")
 steep = Parameter("steep", units.GRADIENT, meaning="gradient beyond the rise")
+radius = Parameter("radius", units.LENGTH, meaning="where a well begins to level off")
 quartic = Parameter("quartic", units.unit(1, -4), meaning="coefficient of x^4/4")
 
 
@@ -58,6 +59,10 @@ def _huber(distance: sp.Expr, bend: sp.Expr, limit: sp.Expr) -> sp.Expr:
     """Curvature ``bend`` up to the slope ``limit``, then straight on; convex and one-sided in ``distance``."""
     inside = sp.Min(distance, limit / bend)
     return bend * inside**2 / 2 + limit * (distance - inside)
+
+
+def _levelling(t: sp.Expr) -> sp.Expr:
+    return 1 / (1 + t**2)
 
 
 def _pieces(name: str, grows: bool, says: str) -> Objective:
@@ -106,6 +111,13 @@ _OBJECTIVES = (
         value=curvature * x**2 / 2 + quartic * x**4 / 4,
         gradient=curvature * x + quartic * x**3,
         says=r"$L x^2/2 + q x^4/4$",
+    ),
+    Objective(
+        "well",
+        (curvature, radius),
+        value=curvature * x**2 / 2 * _levelling(x / radius),
+        gradient=curvature * x * _levelling(x / radius) ** 2,
+        says=r"$\frac{L r^2}{2}\,\frac{x^2}{x^2+r^2}$: bounded, and not convex",
     ),
     _pieces("piecewise_quadratic", False, "$f''=k(x)L$ with $k$ piecewise constant in $[-1,1]$"),
     _pieces("piecewise_exponential", True, r"$f''=k(x)(L+\kappa|f'|)$ with $k$ piecewise constant in $[-1,1]$"),
