@@ -61,7 +61,7 @@ def test_equal_seeds_hunt_alike(searcher: str) -> None:
 
         def remembers(theorem, problem, choices) -> bool:
             seen.append(problem)
-            return len(seen) == 3
+            return True
 
         assert hunt(searcher, EASY, Budget(steps=10**5), seed, remembers).killed
         return seen
