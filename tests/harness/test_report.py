@@ -227,7 +227,7 @@ def test_the_script_prints_every_family(objective: str, noise: str) -> None:
     numbers = {
         "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
         "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "index": 3, "wide": 9, "reach": 2, "low": 0, "high": 1,
-        "growth": 1,
+        "growth": 1, "radius": 2,
     }  # fmt: skip
     numbers |= {p.name: Rational(1, 2) for p in OBJECTIVES["piecewise_quadratic"].parameters if p.name != "curvature"}
     numbers = {k: sp.sympify(v) for k, v in numbers.items()}
