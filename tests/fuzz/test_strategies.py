@@ -98,7 +98,7 @@ def test_conditions_hold_by_construction(problem: Problem) -> None:
 @QUICK
 @given(problems(STRONG))
 def test_symmetric_and_strongly_convex(problem: Problem) -> None:
-    assert problem.objective.name in ("quadratic", "piecewise_quadratic")
+    assert {profile.name for profile, _ in problem.objective.profiles} <= {"quadratic", "piecewise_quadratic"}
     assert problem.noise.name in ("none", "finite", *SYMMETRIC_LAWS)
     certify(Symmetric(), problem)
 
