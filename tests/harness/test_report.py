@@ -229,8 +229,6 @@ def test_the_script_prints_every_family(objective: str, noise: str) -> None:
         "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "index": 3, "wide": 9, "reach": 2, "low": 0, "high": 1,
         "growth": 1, "radius": 2,
     }  # fmt: skip
-    numbers |= {p.name: Rational(1, 2) for p in OBJECTIVES["piecewise_quadratic"].parameters if p.name != "curvature"}
-    numbers = {k: sp.sympify(v) for k, v in numbers.items()}
     atoms = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
     names = [p.name for p in NOISES[noise].parameters]
     # Widths and bends of pieces need no more than to be numbers.
