@@ -704,7 +704,7 @@ def other_letters(theorem: Theorem, candidate: Problem) -> dict[sp.Symbol, sp.Ex
 
 def strength(theorem: Theorem, candidate: Problem, curvature: sp.Expr) -> sp.Expr:
     """A PL constant, as the search finds it."""
-    if candidate.objective.name not in FAMILIES:
+    if not any(profile.name in FAMILIES for profile, _ in candidate.objective.profiles):
         return curvature
     return sp.Rational(float(letters_of(Reading(theorem), candidate, {})[1].tight["strong"][0]))
 

@@ -72,6 +72,18 @@ def w2(instances: int = 64, replicas: int = 64, steps: int = 1000, dimension: in
     return Workload("W2", says, (Batch.of([one] * instances, seed=1),), replicas, "gaussian")
 
 
+BUMP = {
+    **{f"width{j}": 0.25 for j in range(1, 5)},
+    **dict(zip((f"bend{j}" for j in range(1, 6)), (1.0, -0.5, 0.75, 0.0, 0.5), strict=True)),
+    "left_width1": 0.5,
+    "left_width2": 0.5,
+    "left_bend1": 1.0,
+    "left_bend2": 0.25,
+    "left_bend3": 0.0,
+}
+"""A piecewise profile with a bump."""
+
+
 def w3(replicas: int = 256, steps: int = 200, dimensions: Sequence[int] = (1, 2, 4, 8, 16, 64)) -> Workload:
     """What the fuzzer runs: every objective with every noise, from 1 to 64 dimensions."""
     objectives = {
@@ -80,6 +92,9 @@ def w3(replicas: int = 256, steps: int = 200, dimensions: Sequence[int] = (1, 2,
         "slope_then_bowl": {"curvature": 1.0, "slope": 0.25, "start": 0.5, "steep": 1.5},
         "log_cosh": {"curvature": 1.0, "slope": 0.5},
         "quartic": {"curvature": 1.0, "quartic": 0.25},
+        "well": {"curvature": 1.0, "radius": 0.5},
+        "piecewise_quadratic": {"curvature": 1.0, **BUMP},
+        "piecewise_exponential": {"curvature": 1.0, "growth": 0.5, **BUMP},
     }
     noises: dict[str, dict[str, float]] = {
         "none": {},
