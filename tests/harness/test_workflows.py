@@ -241,7 +241,8 @@ def test_a_pull_request_in_short(repository: Path) -> None:
     assert "The instance, finding" in text
     (repository / "claims" / "bias.py").write_text("from theorems.language import Theorem\nx = = 1\n")
     broken = script("pull-request", "claims", cwd=repository, BUDGET="20000steps")
-    assert broken.returncode == 2, broken.stdout + broken.stderr
+    # With workers pytest goes on after a file that cannot be read, and its code is that of a failure.
+    assert broken.returncode == 1, broken.stdout + broken.stderr
     assert "syntax error" in (repository / "clipbounds-ci" / "comment.md").read_text()
 
 
