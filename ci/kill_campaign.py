@@ -199,11 +199,13 @@ def main() -> int:
     findings = len(expected["findings"])
     victims = [kill.victim for kill in kills]
     drivers, workers = victims.count("driver"), victims.count("worker")
+    short = len(kills) < chosen.kills
+    allowed = f" (asked for {chosen.kills} kills, but allowed only {chosen.minutes:g} minutes)" if short else ""
     summary = (
         f"{len(kills)} kills with SIGKILL ({drivers} of the driver, {workers} of a worker) in "
         f"{number} campaigns of {shards} shards and {findings} findings; undisturbed it takes {seconds:.0f} s. "
         f"Statements: {', '.join(STATEMENTS)}. Python {platform.python_version()}, {os.cpu_count()} cores, "
-        f"`python ci/kill_campaign.py --kills {chosen.kills} --seed {chosen.seed}`."
+        f"`python ci/kill_campaign.py --kills {chosen.kills} --seed {chosen.seed}`{allowed}."
     )
     head = [
         f"# Kill and resume, {date.today().isoformat()}",

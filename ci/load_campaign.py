@@ -160,8 +160,9 @@ def main() -> int:
     entries = tuple(Entry.of(load_catalogue()[name], name) for name in STATEMENTS)
     plan = Plan(entries, 0, 1e-6, "cpu", chosen.shard_steps)
     steps, used, shards = bare(plan, [t["next"] for t in seen["theorems"]], chosen.bare)
-    # Between the first shard and the last look, so that neither proofs nor imports count.
-    working = [s for s in samples if s.shards]
+    # Between the first shard and the last look at all workers, so that neither proofs nor imports count, and nobody's
+    # processor time is missing.
+    working = [s for s in samples if s.shards and len(s.resident) == 1 + chosen.workers]
     if len(working) < 8:
         raise SystemExit(f"only {len(working)} looks while shards were committed: take longer, or smaller shards")
     first, last = working[0], working[-1]
