@@ -146,6 +146,9 @@ def constant(
     budget: BudgetText = "60s",
     seed: Seed = 0,
     no_cache: NoCache = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="DIR", help="A report of these statements, to write it into.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The constant that an O-claim hides: an interval from what is reached to what is proved.
@@ -155,13 +158,25 @@ def constant(
     """
     settings = _settings(budget, "auto", seed)
     theorems = _select(targets)
+    if report is not None:
+        from harness.report.records import load_run
+
+        load_run(report)  # before any work: bad input is told at once
     from harness import cli_output as output
     from harness.constants import constants_of, exit_code
     from harness.progress import for_terminal
 
     with for_terminal(as_json) as progress:
         results = constants_of(theorems, settings, progress, named=bool(targets), cache=not no_cache)
+    # First what was found, lest a report that lacks a statement cost it.
     output.show_constants(results, as_json)
+    if report is not None:
+        from harness.constants import constant_json
+        from harness.report.folder import rebuild
+        from harness.report.records import ConstantRecord
+
+        found = {r.name: ConstantRecord.of(constant_json(r)) for r in results}
+        rebuild(report, found, whole=bool(targets))
     raise typer.Exit(exit_code(results))
 
 

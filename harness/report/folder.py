@@ -13,7 +13,7 @@ from harness.report.bundle import bundle
 from harness.report.markdown import comment_markdown, finding_markdown, index_markdown
 from harness.report.meeting import bounds_meet
 from harness.report.pages import finding_page, index_page, material_of, meeting_page, theorem_page
-from harness.report.records import ReportError, RunRecord, load_run
+from harness.report.records import ConstantRecord, ReportError, RunRecord, load_run
 from harness.report.standalone import standalone_script
 
 
@@ -137,14 +137,31 @@ def _write(file: Path, content: str | bytes) -> None:
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def rebuild(folder: str | Path) -> RunRecord:
+def rebuild(
+    folder: str | Path, constants: Mapping[str, ConstantRecord] | None = None, *, whole: bool = True
+) -> RunRecord:
     """Render a report again from its ``run.json`` and ``FINDING.json`` files.
 
+    Args:
+        folder: of the report.
+        constants: by statement, to be written into the report.
+        whole: the report must have all of these statements; otherwise those that it lacks are passed over.
+
     Raises:
-        ReportError, FindingError: one line, for anything missing, truncated or changed.
+        ReportError, FindingError: one line, for anything missing, truncated or changed, and for a constant of a
+            statement that the report does not have.
     """
     place = Path(folder)
     run = load_run(place)
+    if constants:
+        missing = sorted(set(constants) - {record.statement.name for record in run.theorems})
+        if missing and whole:
+            raise ReportError(f"{place / 'run.json'}: field 'theorems': has no statement {missing[0]!r}")
+        told = tuple(
+            record.model_copy(update={"constant": constants.get(record.statement.name, record.constant)})
+            for record in run.theorems
+        )
+        run = run.model_copy(update={"theorems": told})
     names = finding_names(run, place)
     findings = [load_finding(place / "findings" / name / "FINDING.json") for name in names]
     with ReportFolder(place) as draft:

@@ -123,6 +123,7 @@ def theorem_page(
         negative=words.negative(record),
         slack=slack_map(record.fuzz.coverage, record.statement.name) if record.fuzz is not None else None,
         unit_text=words.unit_text,
+        interval=words.constant_interval,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -104,8 +105,44 @@ class FuzzRecord(Record):
     coverage: CoverageRecord | None = None
 
 
+class EndRecord(Record):
+    """One end of a constant's interval: an exact number, its decimal, and what shows it."""
+
+    value: str
+    decimal: float
+    says: str
+
+
+class ConstantRecord(Record):
+    """What is known of the constant that an O-claim hides; ``diverges`` says along which parameters none will do."""
+
+    verdict: str
+    sense: str
+    low: EndRecord | None
+    high: EndRecord | None
+    diverges: str
+    steps: int
+    seconds: float
+
+    @staticmethod
+    def of(entry: Mapping[str, Any]) -> ConstantRecord:
+        """From the entry of ``constant --json``."""
+        ray = entry["ray"]
+        path = "" if ray is None else ", ".join(f"{letter} = {value}" for letter, value in ray["path"].items())
+        return ConstantRecord(
+            verdict=entry["verdict"],
+            sense=entry["sense"],
+            low=None if entry["low"] is None else EndRecord(**entry["low"]),
+            high=None if entry["high"] is None else EndRecord(**entry["high"]),
+            diverges="" if ray is None else f"along {path}: {ray['says']} ({ray['verdict']})",
+            steps=entry["steps"],
+            seconds=entry["seconds"],
+        )
+
+
 class TheoremRecord(Record):
-    """One statement and its fate. ``as_expected`` is None where an unknown leaves it open."""
+    """One statement and its fate. ``as_expected`` is None where an unknown leaves it open; ``constant`` is there once
+    ``clipbounds constant --report`` was told of the report."""
 
     statement: StatementRecord
     verdict: str
@@ -116,6 +153,7 @@ class TheoremRecord(Record):
     check: CheckRecord | None
     fuzz: FuzzRecord | None
     findings: tuple[str, ...]
+    constant: ConstantRecord | None = None
 
 
 class RunRecord(Record):

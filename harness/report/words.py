@@ -9,10 +9,10 @@ import sympy as sp
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck
-from harness.report.records import RunRecord, TheoremRecord
+from harness.report.records import ConstantRecord, EndRecord, RunRecord, TheoremRecord
 from harness.verdicts import Verdict
 from theorems.language.quantities import QUANTITIES, Adversary, Quantity, Scope
-from theorems.language.walk import show_exact
+from theorems.language.walk import parse_exact, show_exact
 
 GLOSSARY = {
     Verdict.PROVED: "Every step was shown by both solvers, side conditions included, relative to the rules listed.",
@@ -33,6 +33,20 @@ _QUANTITY_WORDS = {
     "MinGradientNorm": "the least expected gradient norm of the run is",
     "FinalGap": "the final gap is",
 }
+
+
+def constant_interval(constant: ConstantRecord) -> str:
+    """Where the constant of an O-claim lies, in LaTeX; ends are rounded outwards, so that it is true as it stands."""
+
+    def decimal(end: EndRecord | None, up: bool) -> str | None:
+        if end is None:
+            return None
+        scaled = parse_exact(end.value) * 10**6
+        digits = int(scaled.ceiling() if up else scaled.floor())
+        return f"{digits // 10**6}.{digits % 10**6:06d}"
+
+    low, high = decimal(constant.low, up=False), decimal(constant.high, up=True)
+    return rf"C \in [{low or '0'}, {high + ']' if high else chr(92) + 'infty)'}"
 
 
 def summary(run: RunRecord) -> tuple[str, str]:

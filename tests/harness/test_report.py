@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,9 +31,19 @@ from harness.report.hand_check import hand_check
 from harness.report.markdown import comment_markdown, escape, finding_markdown, prose
 from harness.report.meeting import bounds_meet
 from harness.report.pages import finding_page, index_page, own_script, theorem_page
-from harness.report.records import CheckRecord, FuzzRecord, ObligationRecord, ReportError, RunRecord, TheoremRecord
+from harness.report.records import (
+    CheckRecord,
+    ConstantRecord,
+    FuzzRecord,
+    ObligationRecord,
+    ReportError,
+    RunRecord,
+    TheoremRecord,
+    load_run,
+)
 from harness.report.standalone import MOST_LINES, standalone_script
 from harness.report.typeset import typeset
+from harness.report.words import constant_interval
 from harness.statement import record_statement
 from theorems.catalogue import load_catalogue
 from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
@@ -476,3 +487,42 @@ def test_upper_and_lower_bound_meet_on_a_page_of_their_own(tmp_path: Path) -> No
     assert '<svg class="picture broad"' in page
     unproved = [r.model_copy(update={"verdict": "unknown"}) for r in proved]
     assert not bounds_meet(run_record(*unproved))
+
+
+def hidden_constant() -> dict[str, Any]:
+    """An entry of ``constant --json``."""
+    low = {"value": "2/3", "decimal": 2 / 3, "says": "confirmed exactly: <b>a run</b>"}
+    high = {"value": "1000001/1500000", "decimal": 0.666667, "says": "both solvers show every step"}
+    return {
+        "name": "hidden", "expect": "true", "verdict": "interval", "sense": "least", "low": low, "high": high,
+        "blocked": None, "ray": None, "problem": None, "steps": 5, "seconds": 0.1,
+    }  # fmt: skip
+
+
+def test_a_constants_interval_is_written_into_a_report(tmp_path: Path) -> None:
+    """Ends are rounded outwards, words are escaped, and what is read again is what was written."""
+    record = theorem_record(false_bias(name="hidden"))
+    with ReportFolder(tmp_path / "report") as folder:
+        folder.finish(run_record(record), [], {})
+    page = tmp_path / "report" / "theorems" / "hidden.html"
+    assert "The hidden constant" not in page.read_text()
+    told = ConstantRecord.of(hidden_constant())
+    rebuild(tmp_path / "report", {"hidden": told})
+    assert constant_interval(told) == r"C \in [0.666666, 0.666668]"
+    assert "The hidden constant" in page.read_text()
+    assert "<b>a run</b>" not in page.read_text()
+    assert load_run(tmp_path / "report").theorems[0].constant == told
+    assert rebuild(tmp_path / "report").theorems[0].constant == told
+    with pytest.raises(ReportError, match="field 'theorems': has no statement 'other'"):
+        rebuild(tmp_path / "report", {"other": told})
+    rebuild(tmp_path / "report", {"other": told}, whole=False)
+
+
+def test_a_claim_that_no_constant_saves_says_so() -> None:
+    ray = {"path": {"eta": "z**-2", "T": "z**4"}, "says": "it outruns the terms", "verdict": "proved"}
+    told = ConstantRecord.of({**hidden_constant(), "verdict": "diverges", "low": None, "high": None, "ray": ray})
+    page = theorem_page(theorem_record(false_bias(), constant=told))
+    assert "No constant will do" in page
+    assert "along eta = z**-2, T = z**4: it outruns the terms (proved)" in page
+    half = ConstantRecord.of({**hidden_constant(), "high": None})
+    assert constant_interval(half) == r"C \in [0.666666, \infty)"
