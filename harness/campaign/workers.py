@@ -18,7 +18,8 @@ from harness.campaign.pool import Done, Failed, Pool, PoolError, one_line
 from harness.campaign.shard import Shard, Work
 from theorems.language import Theorem
 
-_STARTS = 3
+_STARTS = 12
+"""So many starts may fail in a row; one that raises counts as four, for it will raise again."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -98,7 +99,7 @@ class LocalPool(Pool):
         return told
 
     def _listen(self, index: int, worker: _Worker) -> Iterator[Done | Failed]:
-        reason = None
+        reason, raised = None, False
         try:
             while worker.pipe.poll():
                 word, content = worker.pipe.recv()
@@ -108,7 +109,7 @@ class LocalPool(Pool):
                     shard, worker.shard = worker.shard, None
                     yield Done(shard, content)
                 elif word == "failed":
-                    reason = str(content)
+                    reason, raised = str(content), True
         except (EOFError, OSError):
             reason = reason or self._post_mortem(worker)
         if reason is None and not worker.process.is_alive() and not worker.pipe.poll():
@@ -117,7 +118,8 @@ class LocalPool(Pool):
             reason = f"it took longer than {self._patience:g} s and was ended"
         if reason is None:
             return
-        self._stillborn += not worker.ready
+        if not worker.ready:
+            self._stillborn += 4 if raised else 1
         replacement = self._start()
         self._workers[index] = replacement
         _end(worker)
