@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,10 @@ _WIDTHS = (
     Fraction(1),
     *(Fraction(1, k) for k in (2, 4, 10, 20, 50, 100, 1000, 10**4, 10**6)),
 )
+
+
+_SHORT = 5
+"""Bits, of numerator and denominator together, of a short number."""
 
 
 def simplest_between(low: Fraction, high: Fraction) -> Fraction:
@@ -43,7 +48,8 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
 
 
 def simpler_than(value: Fraction, dyadic: bool = False) -> Iterator[Fraction]:
-    """Numbers simpler than ``value``, of its sign, the simplest first: one for each of a range of widths around it."""
+    """Numbers simpler than ``value``, of its sign, the simplest first: one for each of a range of widths around it,
+    then, near a short number, all that are shorter (1/2 beside 2/3, where 1 is the simplest of every width)."""
     seen = set()
     for width in _WIDTHS:
         a, b = sorted((value / (1 + width), value * (1 + width)))
@@ -51,6 +57,11 @@ def simpler_than(value: Fraction, dyadic: bool = False) -> Iterator[Fraction]:
         if found not in seen and size(found) < size(value):
             seen.add(found)
             yield found
+    if not dyadic and size(value)[0] <= _SHORT:
+        for near in small_rationals(2**_SHORT // 4):
+            found = near if value > 0 else -near
+            if found not in seen and size(found) < size(value) and abs(value) / 2 <= near <= 2 * abs(value):
+                yield found
 
 
 def dyadic_between(low: Fraction, high: Fraction) -> Fraction:
@@ -92,6 +103,7 @@ def farey(limit: int) -> list[Fraction]:
     return sorted(found, key=lambda q: (size(q), q))
 
 
+@cache
 def small_rationals(limit: int) -> list[Fraction]:
     """Positive fractions with numerator and denominator up to ``limit``, the simplest first."""
     found = {Fraction(n, d) for d in range(1, limit + 1) for n in range(1, limit + 1)}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sympy as sp
 
-import fuzz.laws
+import fuzz.finite
 import harness.confirm
 from fuzz.laws import LawLandscape
 from fuzz.reading import Reading
@@ -86,7 +86,7 @@ def test_budgets_add_up_and_leave_most_to_noise() -> None:
 @pytest.fixture
 def wide_laws(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search whose laws are two per cent wider than the sigma that it states."""
-    monkeypatch.setattr(fuzz.laws, "SHRINK", float(WIDER))
+    monkeypatch.setattr(fuzz.finite, "SHRINK", float(WIDER))
     problem = LawLandscape.problem
 
     def understated(self: LawLandscape, raw: Any) -> Any:

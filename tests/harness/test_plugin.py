@@ -47,8 +47,11 @@ BY_SEARCH, BY_ALGEBRA = 'expect="refuted", falls_by="search"', 'expect="refuted"
 
 @pytest.fixture(autouse=True)
 def _warm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``pytester`` moves the home; compiled kernels and answers are where they were."""
+    """``pytester`` moves the home; compiled kernels and answers are where they were. Test modules of the session
+    outside, which has some of the same names, are put aside."""
     monkeypatch.setenv("CLIPBOUNDS_CACHE", CACHE)
+    for name in ("test_findings", "test_plain"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 def claim(name: str = "bias", number: int = 5, more: str = "", variable: str = "bias") -> str:
