@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[subprocess.Popen[str]]:
     """Two nodes; its first line was read, ``address`` has it."""
-    pytest.importorskip("ray", reason="the extra 'cluster' is not installed", exc_type=ImportError)
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "ci" / "ray_nodes.py")],
         # The made-up work of the tests must be found by the workers, too.
@@ -36,8 +35,10 @@ def nodes() -> Iterator[subprocess.Popen[str]]:
     )
     yield process
     assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.close()
     process.wait(60)
+    process.stdout.close()
 
 
 @pytest.fixture(scope="module")
