@@ -113,6 +113,11 @@ def plainer(problem: Problem) -> Iterator[Problem]:
     if problem.objective.name == "slope_then_bowl":
         slopes = tuple({n: numbers[n] for n in ("curvature", "slope")} for numbers in problem.objective.coordinates)
         yield replace(problem, objective=Family("huber", slopes))
+    if problem.objective.name in ("piecewise_quadratic", "piecewise_exponential"):
+        # A run that stays on one piece is that of a parabola with the curvature there.
+        for bend in sorted({v for c in problem.objective.coordinates for n, v in c.items() if "bend" in n and v > 0}):
+            flat = tuple({"curvature": numbers["curvature"] * bend} for numbers in problem.objective.coordinates)
+            yield replace(problem, objective=Family("quadratic", flat))
     if problem.objective.name == "piecewise_exponential":
         straight = tuple({n: v for n, v in c.items() if n != "growth"} for c in problem.objective.coordinates)
         yield replace(problem, objective=Family("piecewise_quadratic", straight))

@@ -101,7 +101,7 @@ def start(
         workers: who computes.
         name: of the campaign; by default the next free ``campaign-N``.
         alpha: error level of the whole campaign.
-        shard_steps: engine steps of a shard.
+        shard_steps: engine steps of a shard; of a budget in steps at most a statement's equal part.
         report: folder for the report of the finished campaign.
         progress: told what happens.
         cache: allow answers that solvers gave earlier.
@@ -117,6 +117,9 @@ def start(
     if name is not None and (not name or not name.isprintable() or len(name) > 80):
         raise CampaignError(f"option '--name': must be a short text, not {name!r}")
     entries = tuple(Entry.of(theorem, _target(theorem)) for theorem in theorems)
+    if settings.budget.steps is not None:
+        # Every statement gets a shard, and a small budget is not to be spent many times over.
+        shard_steps = min(shard_steps, max(1, settings.budget.steps // max(1, len(entries))))
     plan = Plan(entries, settings.seed, alpha, settings.device, shard_steps)
     _probe(report)
     with Store(store_path) as store:

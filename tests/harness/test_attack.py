@@ -185,7 +185,7 @@ def test_no_true_statement_is_refuted(seed: int) -> None:
     ledger = ErrorLedger()
     for theorem in TRUE:
         result = attacked(
-            theorem, 50_000 if theorem.claim.quantity.scope is Scope.ONE_STEP else 3_000_000, seed, ledger
+            theorem, 50_000 if theorem.claim.quantity.scope is Scope.ONE_STEP else 1_000_000, seed, ledger
         )
         assert result.verdict is not SearchVerdict.REFUTED, (theorem.name, result.problem)
         assert not result.warning
