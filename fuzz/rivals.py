@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fuzz.budget import Budget, Meter
+from fuzz.draws import reproducible
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading
 from fuzz.search import search
@@ -184,7 +185,8 @@ def _hypothesis(hunt: _Hunt) -> None:
             scores = hunt.evaluate(inside, np.array([genes], np.float64).reshape(1, -1))
             target(float(np.clip(scores.guide[0], -1e6, 1e6)))
 
-        climb()
+        with reproducible():
+            climb()
         round_number += 1
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
+from fuzz.draws import reproducible
 from fuzz.genes import Structure
 from fuzz.holds import Holds
 from fuzz.lattice_laws import SYMMETRIC_LAWS
@@ -101,7 +102,8 @@ def draw_structures(reading: Reading, count: int, number: int, oracle: bool = Fa
     def collect(structure: Structure) -> None:
         found.setdefault(structure)
 
-    collect()
+    with reproducible():
+        collect()
     return list(found)
 
 

@@ -197,7 +197,7 @@ def test_processes_give_the_rows_of_one() -> None:
     alone, together = run_bench(plan), run_bench(replace(plan, workers=2))
     assert [r.key for r in alone] == [r.key for r in together]
     for one, other in zip(alone, together, strict=True):
-        assert replace(one.hunt, seconds=0) == replace(other.hunt, seconds=0)
+        assert replace(one.hunt, seconds=0) == replace(other.hunt, seconds=0), one.key
 
 
 BAD = {
