@@ -126,6 +126,9 @@ class Noise:
 
 _half = sp.Rational(1, 2)
 _down = -probability * up / (1 - probability)
+_two_atoms = ((probability, up), (1 - probability, _down))
+_two_drawn = sp.Piecewise((up, sp.Lt(U0, probability)), (_down, True))
+_two_variance = up**2 * probability / (1 - probability)
 _on_lattice = (sp.Lt(probability, 1), sp.Eq(sp.floor(LATTICE * probability), LATTICE * probability))
 
 
@@ -326,9 +329,9 @@ def _state_dependent() -> tuple[Noise, ...]:
             "gradient_two_point",
             (up, probability),
             words=1,
-            sample=sp.Piecewise((up, sp.Lt(U0, probability)), (_down, True)),
-            variance=up**2 * probability / (1 - probability),
-            atoms=((probability, up), (1 - probability, _down)),
+            sample=_two_drawn,
+            variance=_two_variance,
+            atoms=_two_atoms,
             requires=_on_lattice,
             says=r"along the gradient $u$ with probability $p$, else $-pu/(1-p)$",
             layout=Layout.GRADIENT,
@@ -338,11 +341,8 @@ def _state_dependent() -> tuple[Noise, ...]:
             (up, probability, low, high),
             words=1,
             sample=sp.Piecewise((0, outside[0]), (0, outside[1]), (up, sp.Lt(U0, probability)), (_down, True)),
-            variance=up**2 * probability / (1 - probability),
-            atoms=tuple(
-                (p, sp.Piecewise((0, outside[0]), (0, outside[1]), (value, True)))
-                for p, value in ((probability, up), (1 - probability, _down))
-            ),
+            variance=_two_variance,
+            atoms=tuple((p, sp.Piecewise((0, outside[0]), (0, outside[1]), (value, True))) for p, value in _two_atoms),
             requires=(*_on_lattice, sp.Le(low, high)),
             says=r"as gradient_two_point, but only where the gradient norm lies between `low` and `high`",
             layout=Layout.GRADIENT,
@@ -356,9 +356,9 @@ _NOISES = (
         "two_point",
         (up, probability),
         words=1,
-        sample=sp.Piecewise((up, sp.Lt(U0, probability)), (_down, True)),
-        variance=up**2 * probability / (1 - probability),
-        atoms=((probability, up), (1 - probability, _down)),
+        sample=_two_drawn,
+        variance=_two_variance,
+        atoms=_two_atoms,
         requires=_on_lattice,
         says=r"$u$ with probability $p$, else $-pu/(1-p)$",
     ),
