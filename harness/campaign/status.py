@@ -10,12 +10,13 @@ from harness.store import Store
 # What clocks and sessions say differs from run to run; all else must not.
 _ESSENCE = {
     "theorems": (
-        "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning, coverage"
+        "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning, coverage, "
+        "starts"
     ),
     "shards": (
         "theorem, number, key, state, seed, first_look, looks, verdict, score, score_lower, log10_e, steps, digest"
     ),
-    "candidates": "theorem, number, rank, score, error, regime, problem",
+    "candidates": "theorem, number, rank, score, error, regime, problem, choices",
     "regimes": "theorem, regime, shards, score",
 }
 
@@ -29,7 +30,7 @@ def status_of(store: Store, campaign: int) -> dict[str, Any]:
             row = store.rows("SELECT * FROM campaigns WHERE id = ?", campaign)[0]
             theorems = store.rows(
                 "SELECT name, proof_verdict, planned, next, decided, quarantined, steps, seconds, warning, "
-                "best ->> '$.score' AS score, best ->> '$.verdict' AS search "
+                "json_array_length(starts) AS starts, best ->> '$.score' AS score, best ->> '$.verdict' AS search "
                 "FROM theorems WHERE campaign = ? ORDER BY position",
                 campaign,
             )
