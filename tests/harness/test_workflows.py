@@ -317,6 +317,14 @@ def test_an_engine_that_became_slower_is_seen(tmp_path: Path, capsys: pytest.Cap
     assert "have no row in common" in capsys.readouterr().err
 
 
+def test_mutants_that_were_not_tried_are_not_killed() -> None:
+    mutants = module("mutants")
+    results = "    a.b.x_f__mutmut_1: killed\n    a.b.x_f__mutmut_2: not checked\n    a.b.x_g__mutmut_1: no tests\n"
+    assert [m["end"] for m in mutants.asked_for(results, "")] == ["killed", "not checked", "no tests"]
+    assert [m["end"] for m in mutants.asked_for(results, "a.b.x_f__*")] == ["killed", "not checked"]
+    assert mutants.asked_for(results, "a.b.x_h*") == []
+
+
 def test_a_survivor_that_is_not_listed_is_told(tmp_path: Path) -> None:
     mutants = module("mutants")
     diff = "--- a.py\n+++ a.py\n@@ -1 +1 @@\n def f():\n-    return  1\n+    return 2\n"
