@@ -1,7 +1,7 @@
 """The files of ``.github/workflows``, which cannot run here: what can be told of them without GitHub.
 
-Thin calls of scripts that exist, with variables that the scripts read; actions with versions; permissions for what is done;
-folders that the scripts write; and steps that keep what a night has found, whatever its end.
+Thin calls of scripts that exist, with variables that the scripts read; actions with versions; permissions for what is
+done; folders that the scripts write; and steps that keep what a night has found, whatever its end.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _step(
     for name in re.findall(r"matrix\.(\w+)", " ".join(values)):
         if name not in job.get("strategy", {}).get("matrix", {}):
             yield f"no such part of the matrix: {name}"
-    called = _action(step) if "uses" in step else (step["run"].split() + ["", ""])[1]
+    called = _action(step) if "uses" in step else [*step["run"].split(), "", ""][1]
     for permission, level in _NEEDS.get(called, {}).items():
         if granted.get(permission) not in (level, "write"):
             yield f"needs {permission}: {level}"
@@ -170,7 +170,7 @@ def _runs(step: dict[str, Any]) -> Iterator[str]:
 
 
 def _caches(steps: list[dict[str, Any]]) -> Iterator[str]:
-    """What is saved is what is restored, under a new key each time (a cache is written once), found by its beginning."""
+    """What is saved is what is restored, under a new key each time: a cache is written once, and found by a beginning."""
     found = {_action(step): step.get("with", {}) for step in steps}
     restore, save = found.get("actions/cache/restore"), found.get("actions/cache/save")
     if (restore is None) != (save is None):
@@ -198,7 +198,7 @@ def named(workflow: dict[str, Any], what: str) -> dict[str, Any]:
     """The step that calls something."""
     (job,) = workflow["jobs"].values()
     (step,) = [s for s in job["steps"] if what in s.get("uses", "") + s.get("run", "")]
-    return dict.__getitem__(job, "steps")[job["steps"].index(step)]  # type: ignore[no-any-return]
+    return step  # type: ignore[no-any-return]
 
 
 PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
