@@ -170,7 +170,7 @@ def _runs(step: dict[str, Any]) -> Iterator[str]:
 
 
 def _caches(steps: list[dict[str, Any]]) -> Iterator[str]:
-    """What is saved is what is restored, under a new key each time: a cache is written once, and found by a beginning."""
+    """What is saved is what is restored, under a new key each time, since a cache is written once."""
     found = {_action(step): step.get("with", {}) for step in steps}
     restore, save = found.get("actions/cache/restore"), found.get("actions/cache/save")
     if (restore is None) != (save is None):
