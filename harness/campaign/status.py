@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.campaign.shard import timeless
@@ -55,6 +58,7 @@ def status_of(store: Store, campaign: int) -> dict[str, Any]:
     return {
         "name": row["name"],
         "state": row["state"],
+        "driven": driven(row["state"], sessions),
         "stop_requested": bool(row["stop_requested"]),
         "budget": row["budget"],
         "seed": row["seed"],
@@ -71,6 +75,23 @@ def status_of(store: Store, campaign: int) -> dict[str, Any]:
         "sessions": sessions,
         "theorems": theorems,
     }
+
+
+def driven(state: str, sessions: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether somebody works on a campaign: a driver that was killed leaves it ``running``. None if its last session
+    was on another machine, of which nothing is known here."""
+    if state != "running" or not sessions:
+        return False
+    last = sessions[-1]
+    if last["host"] != platform.node():
+        return None
+    try:
+        os.kill(last["process"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def audit(store: Store, campaign: int) -> list[str]:
