@@ -259,7 +259,10 @@ def main() -> int:
             print(results[-1], flush=True)
     findings = len(expected["findings"])
     victims = [kill.victim for kill in kills]
-    places = Counter(f"of a {kill.victim}, the driver {kill.where}" for kill in kills)
+    places = Counter(
+        f"of the driver, {kill.where}" if kill.victim == "driver" else f"of a worker, the driver {kill.where}"
+        for kill in kills
+    )
     drivers, workers = victims.count("driver"), victims.count("worker")
     short = len(kills) < chosen.kills
     allowed = f" (asked for {chosen.kills} kills, but allowed only {chosen.minutes:g} minutes)" if short else ""
