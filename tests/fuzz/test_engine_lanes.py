@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numba
@@ -29,14 +30,21 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine runs ``lanes.py`` itself, with the generated formulas, three lanes at a time."""
+@cache
+def generated() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The loops that are made of formulas, not compiled; and the formulas by role and family."""
     source, roles = kernels.module_source("float64", few=True)
     made: dict[str, Any] = {"__name__": "uncompiled"}
     exec(source.split("# Elementary functions are inlined")[0], made)
-    for name in ("gradients", "values", "samples"):
-        monkeypatch.setattr(lanes, name, made[name])
+    return {name: made[name] for name in ("gradients", "values", "samples")}, roles
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine runs ``lanes.py`` itself, with the generated loops, three lanes at a time."""
+    made, roles = generated()
+    for name, loop in made.items():
+        monkeypatch.setattr(lanes, name, loop)
     parts = kernels.Kernels(lanes, roles["gradients"], roles["values"], roles["samples"])
     monkeypatch.setattr(kernels, "load", lambda *_, **__: parts)
     monkeypatch.setattr(cpu, "breadth", lambda _: 3)
