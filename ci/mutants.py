@@ -40,8 +40,8 @@ CORE = {
     ),
 }
 WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!r]*"}
-"""Mutants that are asked for where no others are named. The outer loop of the engine, ``run_tasks``, is left out: many of
-its mutants are sizes and types of buffers, and whole runs against the reference are slow for hundreds of them."""
+"""Mutants that are asked for where no others are named. The outer loop of the engine, ``run_tasks``, is left out: many
+of its mutants are sizes and types of buffers, and whole runs against the reference are slow for hundreds of them."""
 
 _COPIED = ("theorems", "fuzz", "harness", "tests", "ci", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 _CONFIGURATION = """
