@@ -214,7 +214,7 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--minutes", type=float, default=1e6, help="no kills after so long")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--budget", default="6e5steps")
+    options.add_argument("--budget", default="3e5steps")
     options.add_argument("--shard-steps", type=int, default=2_000)
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
@@ -276,7 +276,7 @@ def main() -> int:
         f"{len(kills)} kills with SIGKILL ({drivers} of the driver, {workers} of a worker) in "
         f"{number} campaigns of {shards} shards and {findings} findings; undisturbed it takes {seconds:.0f} s. "
         f"Statements: {', '.join(STATEMENTS)}. Python {platform.python_version()}, {os.cpu_count()} cores, "
-        f"`python ci/kill_campaign.py --kills {chosen.kills} --seed {chosen.seed}`{allowed}."
+        f"`python ci/kill_campaign.py --kills {chosen.kills} --budget {chosen.budget} --seed {chosen.seed}`{allowed}."
     )
     head = [
         f"# Kill and resume, {date.today().isoformat()}",
