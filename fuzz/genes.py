@@ -41,6 +41,7 @@ class Structure:
         mirrored: atoms come in pairs ``+a, -a`` of equal probability.
         pieces: how many pieces right and left of the minimum a piecewise profile has.
         dips: whether its gradient may change sign away from the minimum.
+        samples: of a step, for algorithms that take several.
     """
 
     objective: str = "quadratic"
@@ -54,6 +55,7 @@ class Structure:
     mirrored: bool = False
     pieces: tuple[int, int] = (0, 0)
     dips: bool = False
+    samples: int = 1
 
     @property
     def regime(self) -> str:
@@ -63,6 +65,8 @@ class Structure:
         ratio = f"sigma/c in [{self.deviation[0]:.3g}, {self.deviation[1]:.3g}]"
         shape = f" of {self.pieces[0]} and {self.pieces[1]} pieces{', may dip' * self.dips}" * (self.pieces[0] > 0)
         parts = [self.objective + shape, law, f"d={self.dimension}", steps]
+        if self.samples > 1:
+            parts.append(f"n={self.samples}")
         return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (", eta at its cap" * self.at_cap)
 
 

@@ -13,7 +13,19 @@ import sympy as sp
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Symmetric, algorithm
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    BatchClipping,
+    BoundedVariance,
+    Convex,
+    ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
+    Symmetric,
+    algorithm,
+)
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import (
     Adversary,
@@ -23,6 +35,7 @@ from theorems.language.quantities import (
     FinalGap,
     MinGradientNorm,
     NextGradientNorm,
+    Scope,
     StepChange,
     StuckGradientNorm,
 )
@@ -49,13 +62,33 @@ PROBLEM_LETTERS = ("eta", "c", "T", "F0", "R0", "m")
 
 
 def out_of_reach(theorem: Theorem) -> str:
-    """Why no engine runs what a theorem speaks of; empty if one does. Plain clipped SGD stands for nothing else."""
-    other = algorithm(theorem.given)
-    if other:
-        return f"No engine here runs the algorithm {', '.join(map(str, other))}"
-    if theorem.claim.quantity not in MEASURED:
-        return f"No engine here measures {theorem.claim.quantity}"
+    """Why no engine runs what a theorem speaks of; empty if one does."""
+    quantity = theorem.claim.quantity
+    if quantity not in MEASURED:
+        return f"No engine here measures {quantity}"
+    name, samples = algorithm_of(theorem)
+    if not isinstance(samples, sp.Integer | Parameter):
+        return f"No engine here reads the number of samples off {samples}"
+    moves = quantity in (StepChange, NextGradientNorm)
+    clipped_apart = name in ("per_sample_clipping", "dp_sgd") and samples != 1
+    if (
+        quantity.scope is Scope.ONE_STEP
+        and (clipped_apart or name == "dp_sgd")
+        and (moves or (clipped_apart and quantity == ClipSecondMoment))
+    ):
+        return f"No engine here measures {quantity} of the algorithm {', '.join(map(str, algorithm(theorem.given)))}"
     return ""
+
+
+def algorithm_of(theorem: Theorem) -> tuple[str, sp.Expr]:
+    """The engine's name for the algorithm that a theorem speaks of, and its number of samples: a letter, say."""
+    name, samples = "clipped_sgd", sp.Integer(1)
+    for assumption in theorem.given:
+        if isinstance(assumption, BatchClipping | PerSampleClipping):
+            name = "batch_clipping" if isinstance(assumption, BatchClipping) else "per_sample_clipping"
+            samples = theorem.expand(sp.sympify(assumption.n))
+    # Added noise without a word of samples is added to one clipped sample.
+    return "dp_sgd" if theorem.has(PrivacyNoise) else name, samples
 
 
 class Reading:
@@ -68,6 +101,7 @@ class Reading:
         free: parameters that no problem settles (a letter that only a condition or a bound mentions).
         exact_gradients, convex, symmetric: which of these is assumed.
         curvature_like: whether a smoothness class is assumed, and ``needs_strong`` whether PL is.
+        algorithm, samples: the engine's name for it, and the number of samples: an integer or a letter.
 
     Raises:
         ValueError: one line, if an assumption's argument cannot be solved for a letter.
@@ -86,11 +120,13 @@ class Reading:
         self.plainly_smooth = any(isinstance(a, GS | HS) and a.L1 == 0 for a in theorem.given)
         self._solved: list[tuple[str, Parameter, Callable[..., Floats], tuple[sp.Symbol, ...]]] = []
         self._caps: list[tuple[str, sp.Expr]] = []
-        settled = set(PROBLEM_LETTERS)
+        self.algorithm, self.samples = algorithm_of(theorem)
+        settled = {*PROBLEM_LETTERS, *(str(s.name) for s in self.samples.free_symbols)}
         for about, expression in self._arguments():
             self._read_argument(about, theorem.expand(sp.sympify(expression)), settled)
         self.free = tuple(p for p in theorem.parameters if p.name not in settled)
         self.sigma_letter = next((p for about, p, *_ in self._solved if about == "deviation"), None)
+        self.privacy_letter = next((p for about, p, *_ in self._solved if about == "privacy"), None)
         self.slack_letter = next((p for about, p, *_ in self._solved if about == "L1"), None)
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
@@ -109,6 +145,8 @@ class Reading:
                 found.append(("strong", assumption.mu))
             elif isinstance(assumption, BoundedVariance):
                 found.append(("deviation", assumption.sigma))
+            elif isinstance(assumption, PrivacyNoise):
+                found.append(("privacy", assumption.zeta))
         return found
 
     def _read_argument(self, about: str, expression: sp.Expr, settled: set[str]) -> None:
@@ -125,14 +163,17 @@ class Reading:
         self._solved.append((about, letter, numpy_function(solutions[0], symbols), symbols))
         settled.add(str(letter.name))
 
-    def fill(self, letters: Letters, tight: Mapping[str, Floats]) -> Letters:
+    def fill(self, letters: Letters, tight: Mapping[str, Floats], samples: int = 1) -> Letters:
         """``letters`` with those that assumptions settle, each as tight as the problem allows.
 
         Args:
             letters: values of problem letters and free parameters.
-            tight: the problem's ``L0``, ``L1``, ``strong`` and ``deviation``.
+            tight: the problem's ``L0``, ``L1``, ``strong``, ``deviation`` and ``privacy`` (0 if absent).
+            samples: of a step.
         """
+        tight = {"privacy": np.zeros(()), **tight}
         known: Letters = {"L0": np.asarray(tight["L0"]), "L1": np.asarray(tight["L1"]), **letters}
+        known |= {str(s.name): np.asarray(float(samples)) for s in self.samples.free_symbols}
         for about, letter, solve, symbols in self._solved:
             known["tight"] = np.asarray(tight[about])
             known[str(letter.name)] = np.asarray(solve(*(known[str(s.name)] for s in symbols)), np.float64)

@@ -20,6 +20,11 @@ sums u errs by less than ``32 u (|x| + W)``: a factor of ``gamma'(U) = L e^(kapp
 |x|`` being the largest ``|u|``. So G is taken as ``gamma(U) + gamma'(U) (|x| + W)``, and a value's terms as ``|x|``
 times that.
 
+**Other algorithms.** A sum of n samples has n roundings more, relative to what the samples are in the mean: ``64 + n``
+in place of 64. A mean of projections is no steeper than one. Noise z that DP-SGD adds, ``E|z|^2 = zeta^2``, is a term
+of the noise and moves the run by at most ``eta zeta sqrt(T)`` in the mean; where G grows no faster than ``|x|`` a bound
+on ``E|x|`` bounds ``E G``, and where it does, or the value is wanted, no bound is given.
+
 **Whole runs.** Errors add up with a factor of at most ``rate`` a step. On a line ``x -> x - eta clip(f'(x) + z)`` with
 ``-N <= f'' <= L`` and ``eta L <= 2`` has slopes in ``[-1, 1 + eta N]``, so the rate is ``1 + eta N``: 1 if f is convex.
 Otherwise it is ``1 + eta L``.
@@ -59,14 +64,19 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
     if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
         return None
     d, steps, eta = problem.dimension, problem.steps, float(problem.step_size)
-    reach = max(abs(float(v)) for v in problem.start) + eta * c * steps
+    privacy = float(problem.algorithm.privacy_deviation)
+    if privacy > 0 and (quantity == FinalGap or _grows(problem)):
+        return None
+    reach = max(abs(float(v)) for v in problem.start) + eta * (c * steps + privacy * math.sqrt(steps))
     steepest, concave, sizes, values = 0.0, 0.0, 0.0, 0.0
     for profile, numbers in problem.objective.profiles:
         found = _pieces(numbers, reach) if profile.name in FAMILIES else _largest(profile.name, numbers, reach)
         steepest, concave = max(steepest, found.curvature), max(concave, found.concave)
         sizes, values = sizes + found.gradient, values + found.value
-    noise = 0.0 if problem.deterministic else 2 * math.sqrt(d) * float(deviation_of(problem)) * _index(problem)
-    one_step = _FACTOR * d * _UNIT * (d * reach + eta * (c + sizes + noise))
+    noise = 0.0 if problem.exact_gradients else 2 * math.sqrt(d) * float(deviation_of(problem)) * _index(problem)
+    noise += 2 * math.sqrt(d) * privacy
+    factor = _FACTOR + (problem.algorithm.samples if problem.algorithm.samples > 1 else 0)
+    one_step = factor * d * _UNIT * (d * reach + eta * (c + sizes + noise))
     growth = 1 + eta * (concave if d == 1 and eta * steepest <= 2 else steepest)
     if not math.isfinite(one_step + growth + values) or steps * math.log(growth) > _LONGEST:
         return None
@@ -114,6 +124,11 @@ def _farthest(known: Mapping[str, float], reach: float) -> float:
             u, left = u + known[bend.name] * step, left - step
             farthest = max(farthest, abs(u))
     return farthest * (1 + 1e-9)
+
+
+def _grows(problem: Problem) -> bool:
+    """Whether some gradient grows faster than the distance from the minimum."""
+    return any(profile.name in ("quartic", "piecewise_exponential") for profile, _ in problem.objective.profiles)
 
 
 def _index(problem: Problem) -> float:

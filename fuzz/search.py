@@ -353,12 +353,23 @@ class _Search:
             return self.enough_found
         if arm.score - 3 * arm.error > self.enough:
             structure = arm.inside.structure
+            if landscape(self.reading, structure, self.pins).problem(arm.best) is None:
+                # Rounding made it look like a violation: there is no such problem in exact numbers.
+                self._disown(arm)
+                return False
             found = self._estimate(structure, arm.best)
             self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough
             if found is not None:
                 arm.guide, arm.score, arm.error = found[0], *found
                 self.hall[structure] = (arm.best, *found)
         return self.enough_found
+
+    def _disown(self, arm: Arm) -> None:
+        """Forget the best point of an arm, and what was told of it."""
+        structure = arm.inside.structure
+        arm.guide, arm.score, arm.error = -math.inf, -math.inf, 0.0
+        self.hall.pop(structure, None)
+        arm.forget()
 
     def _estimate(self, structure: Structure, point: Floats) -> tuple[float, float] | None:
         """Score and error on fresh randomness, paid for even when the budget is spent."""
@@ -383,5 +394,6 @@ class _Search:
     def _judge(self, problem: Problem, choices: Choices) -> Candidate | None:
         score, error = rescore(self.reading, problem, choices, _FINAL_REPLICAS, self.seed, self.next_id)
         self.next_id += 1
-        self.meter.add(problem.steps * (1 if problem.deterministic else _FINAL_REPLICAS), 1)
+        runs = 1 if problem.deterministic else _FINAL_REPLICAS
+        self.meter.add(problem.steps * runs * problem.algorithm.samples, 1)
         return Candidate(problem, choices, score, error, "given") if math.isfinite(score) else None

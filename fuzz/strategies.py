@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import sympy as sp
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuzz.draws import reproducible
+from fuzz.engine.batch import MOST_SAMPLES
 from fuzz.genes import Structure
 from fuzz.holds import Holds
 from fuzz.lattice_laws import SYMMETRIC_LAWS
@@ -122,6 +124,10 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
 
 def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:
     """The extremes that every search tries: one step, the step size at its cap, the largest ranges."""
+    return [replace(s, samples=n) for n in sample_counts(reading)[:3] for s in _boundary_structures(reading, oracle)]
+
+
+def _boundary_structures(reading: Reading, oracle: bool) -> list[Structure]:
     ranges, noises = deviations(reading), noise_families(reading, oracle)
     wide = max(ranges, key=lambda r: r[1] / r[0])
     objectives = objective_families(reading)
@@ -171,7 +177,8 @@ def plain_structures(reading: Reading) -> list[Structure]:
     laws: list[tuple[str, tuple[float, float]]] = [("none", (1e-2, 1e2))] if "none" in noises else []
     laws += [("two_point", sides) for sides in deviations(reading) if "two_point" in noises]
     return [
-        Structure(objective=first, noise=noise, steps=steps, at_cap=cap, deviation=sides)
+        Structure(objective=first, noise=noise, steps=steps, at_cap=cap, deviation=sides, samples=samples)
+        for samples in sample_counts(reading)[:1]
         for noise, sides in laws
         for steps in ((2, 63), (64, 2000))
         for cap in (True, False)
@@ -200,6 +207,22 @@ def noise_families(reading: Reading, oracle: bool = False) -> list[str]:
     if reading.symmetric:
         return ["none", "finite", *SYMMETRIC_LAWS]
     return [name for name, noise in NOISES.items() if oracle or not noise.oracle]
+
+
+def sample_counts(reading: Reading) -> tuple[int, ...]:
+    """How many samples a step may take, as far as conditions on their number alone go; few where the law of their
+    mean is written out."""
+    if reading.samples.is_Integer:
+        return (int(reading.samples),)
+    about = [o for o in reading.theorem.conditions if o.free_symbols == {reading.samples}]
+    one_step = reading.quantity.scope is Scope.ONE_STEP and reading.algorithm == "batch_clipping"
+    usual = (1, 2, 3) if one_step else (1, 2, 4, 16, 64)
+    unusual = ((k,) for k in range(1, MOST_SAMPLES + 1))
+    for counts in (usual, *unusual):
+        found = tuple(k for k in counts if all(o.xreplace({reading.samples: sp.Integer(k)}) == sp.true for o in about))
+        if found:
+            return found
+    return usual
 
 
 def deviations(reading: Reading) -> list[tuple[float, float]]:
@@ -259,6 +282,7 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             mirrored=mirrored,
             pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),
+            samples=draw(st.sampled_from(sample_counts(reading))),
         )
 
     return whole()

@@ -14,6 +14,7 @@ import sympy as sp
 from fuzz.budget import Meter
 from fuzz.coverage import clipped_part
 from fuzz.engine import Batch, run
+from fuzz.finite import SHRINK
 from fuzz.genes import (
     Gene,
     Objectives,
@@ -26,7 +27,7 @@ from fuzz.genes import (
 )
 from fuzz.holds import Holds, at_gap
 from fuzz.noise_genes import exact_noise, noise_arrays, noise_genes
-from fuzz.problem import Family, Problem
+from fuzz.problem import Algorithm, Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.shapes import coordinates
 from theorems.language.functions import LATTICE, NOISES
@@ -73,6 +74,7 @@ class Draft:
     steps: np.ndarray[Any, np.dtype[np.int64]]
     letters: Letters
     good: np.ndarray[Any, np.dtype[np.bool_]]
+    privacy: Floats
 
     @property
     def at(self) -> Letters:
@@ -105,8 +107,10 @@ class RunLandscape:
         self.structure = structure = self.holds.fits(structure)
         # A held F0 says how far out the start is, so that only its direction is searched.
         genes = [g for g in objective_genes(structure, reading) if g.name != "x0" or not self.holds.sets_gap]
-        self.stochastic = structure.noise != "none"
+        self.stochastic = structure.noise != "none" or reading.algorithm == "dp_sgd"
         genes += noise_genes(structure)
+        if reading.algorithm == "dp_sgd":
+            genes.append(Gene("privacy", 1e-3, 1e2))
         if not structure.at_cap:
             genes.append(Gene("fraction", 1e-6, 1.0))
         if structure.steps[0] < structure.steps[1]:
@@ -133,12 +137,20 @@ class RunLandscape:
                 for p in reading.free
             },
         }
-        letters = reading.fill(known, {**objectives.tight, "deviation": deviation})
-        if reading.sigma_letter is not None:
-            name = str(reading.sigma_letter.name)
-            letters[name] = quantise(letters[name], 40, up=True) if self.stochastic else letters[name]
-            if name in self.pins:
-                letters[name] = np.full(count, self.pins[name])
+        wide = quantise(numbers["privacy"] * c) if "privacy" in numbers else np.zeros(count)
+        # A little narrower than the letter that bounds it: engines scale by a float next to zeta/sqrt(d).
+        privacy = quantise(wide * SHRINK, 40, up=False)
+        tight = {**objectives.tight, "deviation": deviation, "privacy": wide}
+        letters = reading.fill(known, tight, structure.samples)
+        for letter, noisy in (
+            (reading.sigma_letter, structure.noise != "none"),
+            (reading.privacy_letter, reading.algorithm == "dp_sgd"),
+        ):
+            if letter is not None:
+                name = str(letter.name)
+                letters[name] = quantise(letters[name], 40, up=True) if noisy else letters[name]
+                if name in self.pins:
+                    letters[name] = np.full(count, self.pins[name])
         eta, cap = self._step_size(letters, numbers, count)
         letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
         gap = self.holds.gap(letters, count)
@@ -146,7 +158,8 @@ class RunLandscape:
             objectives = at_gap(objectives, gap)
             letters["F0"], letters["R0"] = objectives.gap, objectives.distance
         good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
-        return Draft(objectives, noise, deviation, letters["eta"], cap, letters["T"].astype(np.int64), letters, good)
+        steps = letters["T"].astype(np.int64)
+        return Draft(objectives, noise, deviation, letters["eta"], cap, steps, letters, good, privacy)
 
     def _step_size(self, letters: Letters, numbers: Letters, count: int) -> tuple[Floats, Floats]:
         """Step size and its cap, [N] each, NaN where there is none; a held one has no cap. May lengthen runs."""
@@ -184,7 +197,7 @@ class RunLandscape:
             runs = replicas if self.stochastic else 1
             rounding = draft.objectives.rounding[rows]
             score[rows], error[rows], clipped[rows] = measure(self.reading, letters, batch, runs, rounding)
-            meter.add(int(batch.steps.sum()) * runs, len(rows))
+            meter.add(int(batch.steps.sum()) * runs * batch.samples, len(rows))
         at = {**draft.at, "clipped": clipped}
         blind = -1e3 * (1 + self.reading.shortfall(draft.letters))
         return Scores(score, error, np.where(np.isfinite(score), score, blind), at)
@@ -207,6 +220,9 @@ class RunLandscape:
             steps=draft.steps[rows],
             instance_ids=first_id + rows,
             seed=seed,
+            algorithm=self.reading.algorithm,
+            samples=self.structure.samples,
+            privacy_deviation=draft.privacy[rows],
         )
 
     def problem(self, raw: Floats) -> tuple[Problem, Choices] | None:
@@ -224,6 +240,7 @@ class RunLandscape:
             clipping_threshold=exact(draft.letters["c"][0]),
             steps=int(draft.steps[0]),
             tags=frozenset({"oracle"} if NOISES[structure.noise].oracle else ()),
+            algorithm=Algorithm(self.reading.algorithm, structure.samples, exact(draft.privacy[0])),
         )
         return problem, choices_of(self.reading, draft.letters)
 
@@ -240,7 +257,7 @@ def free_letters(reading: Reading, numbers: Letters, pins: Mapping[str, float], 
 def choices_of(reading: Reading, letters: Letters) -> Choices:
     """Row 0 of the letters that a problem leaves open, exact."""
     chosen: Choices = {}
-    for parameter in (reading.sigma_letter, reading.slack_letter, *reading.free):
+    for parameter in (reading.sigma_letter, reading.privacy_letter, reading.slack_letter, *reading.free):
         if parameter is not None:
             chosen[parameter] = exact(float(np.ravel(letters[str(parameter.name)])[0]))
     return chosen

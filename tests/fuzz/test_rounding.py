@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import sympy as sp
 
 from fuzz.engine import Batch, run
-from fuzz.engine.philox import WordStream, stream_key
-from fuzz.instance import instance_of
-from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.engine.batch import PRIVACY_LAW
+from fuzz.engine.philox import PRIVACY_STREAM, WordStream, stream_key
+from fuzz.instance import batch_of, instance_of
+from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
 from fuzz.rounding import rounding_allowance
 from theorems.language import AverageGradientNorm, Drift, FinalGap, MinGradientNorm, Rational
 from theorems.language.functions import OBJECTIVES, x
@@ -87,31 +89,57 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
         return mpmath.mpf(int(v.p)) / int(v.q)
 
     eta, threshold = number(what.step_size), number(what.clipping_threshold)
-    stream = WordStream(stream_key(0, 0, "search"), np.arange(REPLICAS, dtype=np.uint32), noise.words)
+    replicas, key, d = np.arange(REPLICAS, dtype=np.uint32), stream_key(0, 0, "search"), what.dimension
+    streams = [WordStream(key, replicas, noise.words, k) for k in range(what.algorithm.samples)]
     states = [[number(v) for v in what.start] for _ in range(REPLICAS)]
     totals = [mpmath.mpf(0)] * REPLICAS
-    d = what.dimension
+
+    def sample(slope: list[mpmath.mpf], words: list[list[mpmath.mpf | None]]) -> list[mpmath.mpf]:
+        size = mpmath.sqrt(sum(g * g for g in slope))
+        if not words:
+            return slope
+        if draw is None:
+            return [g + number(e) for g, e in zip(slope, atom_at(what, words[0][0]), strict=True)]
+        if noise.along:
+            z = draw(*words[0], size, threshold)
+            return [g + z * (g / size if size else int(j == 0)) for j, g in enumerate(slope)]
+        return [g + draw(*words[j], size, threshold) for j, g in enumerate(slope)]
+
+    def clip(g: list[mpmath.mpf]) -> list[mpmath.mpf]:
+        length = mpmath.sqrt(sum(e * e for e in g))
+        return [e * (min(mpmath.mpf(1), threshold / length) if length else 1) for e in g]
+
+    def mean(vectors: list[list[mpmath.mpf]]) -> list[mpmath.mpf]:
+        return [sum(entries) / len(vectors) for entries in zip(*vectors, strict=True)]
+
+    added = added_noise(what, key, replicas)
     for t in range(what.steps):
         each = noise.layout is Layout.COORDINATES
-        draws = [stream.draw(t * d + (j if each else 0)) for j in range(d)] if noise.words else []
+        drawn = [
+            [stream.draw(t * d + (j if each else 0)) for j in range(d)] if noise.words else [] for stream in streams
+        ]
         for r, state in enumerate(states):
             slope = [gradient(v) for v in state]
-            size = mpmath.sqrt(sum(g * g for g in slope))
-            totals[r] += size
-            words = [[uniform(w[r]) for w in draw_] + [None] * (2 - noise.words) for draw_ in draws]
-            if not words:
-                noisy = slope
-            elif draw is None:
-                noisy = [g + number(e) for g, e in zip(slope, atom_at(what, words[0][0]), strict=True)]
-            elif noise.along:
-                z = draw(*words[0], size, threshold)
-                noisy = [g + z * (g / size if size else int(j == 0)) for j, g in enumerate(slope)]
-            else:
-                noisy = [g + draw(*words[j], size, threshold) for j, g in enumerate(slope)]
-            length = mpmath.sqrt(sum(g * g for g in noisy))
-            shrink = min(mpmath.mpf(1), threshold / length) if length else 1
-            states[r] = [v - eta * shrink * g for v, g in zip(state, noisy, strict=True)]
+            totals[r] += mpmath.sqrt(sum(g * g for g in slope))
+            words = [[[uniform(w[r]) for w in one] + [None] * (2 - noise.words) for one in draws] for draws in drawn]
+            samples = [sample(slope, mine) for mine in words]
+            whole = what.algorithm.name == "batch_clipping"
+            moved = clip(mean(samples)) if whole else mean([clip(g) for g in samples])
+            moved = [g + z for g, z in zip(moved, added(t, r), strict=True)]
+            states[r] = [v - eta * g for v, g in zip(state, moved, strict=True)]
     return [t / what.steps for t in totals], [sum(value(v) for v in state) for state in states]
+
+
+def added_noise(
+    what: Problem, key: tuple[int, int], replicas: np.ndarray[Any, Any]
+) -> Callable[[int, int], list[mpmath.mpf]]:
+    """What the algorithm adds at step t to replica r."""
+    d, deviation = what.dimension, what.algorithm.privacy_deviation
+    if deviation == 0:
+        return lambda t, r: [mpmath.mpf(0)] * d
+    law = one_sample(Family(PRIVACY_LAW, ({"scale": deviation / sp.sqrt(d)},)))
+    stream = WordStream(key, replicas, NOISES[PRIVACY_LAW].words, 0, PRIVACY_STREAM)
+    return lambda t, r: [law(*(uniform(w[r]) for w in stream.draw(t * d + j)), None, None) for j in range(d)]
 
 
 def one_sample(family: Family) -> Callable[..., mpmath.mpf]:
@@ -144,6 +172,42 @@ CASES = [
     ("huber", "finite", 2),
     ("quadratic", "gradient_two_point", 2),
 ]
+ALGORITHMS = (
+    Algorithm("batch_clipping", 3),
+    Algorithm("per_sample_clipping", 3),
+    Algorithm("dp_sgd", 2, Rational(3, 4)),
+    Algorithm("dp_sgd", 1, Rational(3, 4)),
+)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=str)
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_so_do_runs_of_other_algorithms(algorithm: Algorithm, dimension: int) -> None:
+    what = problem("quadratic", "two_point", dimension=dimension, steps=24 if dimension == 1 else 8)
+    what = replace(what, algorithm=algorithm)
+    found = run(batch_of(what), REPLICAS)
+    with mpmath.workdps(50):
+        averages, _ = fifty_digits(what)
+        error = max(abs(a - float(b)) for a, b in zip(averages, found.average_gradient_norm[0], strict=True))
+    allowance = rounding_allowance(what, AverageGradientNorm)
+    assert allowance is not None
+    assert error <= allowance < 1e-6 * float(averages[0])
+    with mpmath.workdps(50):
+        plain, _ = fifty_digits(replace(what, algorithm=PLAIN))
+    # The same words through another algorithm are another run: the comparison tells them apart.
+    assert max(abs(a - b) for a, b in zip(averages, plain, strict=True)) > 1e-3
+
+
+def test_added_noise_may_carry_a_run_anywhere() -> None:
+    """Where the gradient grows faster than the distance, or the value is wanted, a mean distance bounds nothing."""
+    noisy = Algorithm("dp_sgd", 1, Rational(1, 2))
+    linear, quartic = problem("quadratic", "none"), problem("quartic", "none", eta=Rational(1, 40))
+    assert rounding_allowance(quartic, AverageGradientNorm) is not None
+    assert rounding_allowance(replace(quartic, algorithm=noisy), AverageGradientNorm) is None
+    assert rounding_allowance(replace(linear, algorithm=noisy), FinalGap) is None
+    more = rounding_allowance(replace(linear, algorithm=noisy), AverageGradientNorm)
+    less = rounding_allowance(linear, AverageGradientNorm)
+    assert more is not None and less is not None and more > less
 
 
 @pytest.mark.parametrize(("objective", "noise", "dimension"), CASES)
