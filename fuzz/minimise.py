@@ -67,8 +67,9 @@ _LONG_ROOT = (24, 0)
 
 
 def complexity(problem: Problem) -> tuple[int, ...]:
-    """The order in which problems are simpler: atoms (9 for a law that is not finite), dimension, steps, samples of a
-    step, objective, bits of all numbers, and their numerators plus denominators. A number that is not rational counts 1000 bits."""
+    """The order in which problems are simpler: atoms (9 for a law that is not finite), dimension, samples (of all
+    steps), objective, bits of all numbers, and their numerators plus denominators. A number that is not rational counts
+    1000 bits."""
     noise = problem.noise
     atoms = len(noise.atoms) if isinstance(noise, FiniteLaw) else _NOISE_RANK.get(noise.name, 9)
     bits, total = 0, 0
@@ -76,7 +77,7 @@ def complexity(problem: Problem) -> tuple[int, ...]:
         length = size(Fraction(int(number.p), int(number.q))) if isinstance(number, sp.Rational) else (1000, 10**6)
         bits, total = bits + length[0], total + length[1]
     rank = ([*_OBJECTIVES, problem.objective.name]).index(problem.objective.name)
-    return atoms, problem.dimension, problem.steps, problem.algorithm.samples, rank, bits, total
+    return atoms, problem.dimension, problem.steps * problem.algorithm.samples, rank, bits, total
 
 
 def keeps_a_third(theorem: Theorem, problem: Problem, choices: Choices) -> Predicate:

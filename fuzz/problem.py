@@ -114,7 +114,7 @@ class Algorithm:
 
     name: str = "clipped_sgd"
     samples: int = 1
-    privacy_deviation: Exact = sp.Integer(0)
+    privacy_deviation: Exact = sp.S.Zero
 
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:

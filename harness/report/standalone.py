@@ -13,7 +13,7 @@ import sympy as sp
 
 from fuzz.engine.printers.numpy_source import BALANCE, EXPREL, NUMPY
 from fuzz.engine.printers.source import SourcePrinter
-from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
+from fuzz.problem import Algorithm, Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.words import instance_rows

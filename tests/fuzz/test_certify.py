@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sympy import Rational as Q
 from sympy import exp, log, sqrt, tanh
 
-from fuzz.certify import CertificateError, at_least, certify
+from fuzz.certify import CertificateError, at_least, certify, privacy_variance
 from fuzz.constants import NumberError, holds, sign, value
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import quantise, quartic_smoothness
@@ -31,9 +31,12 @@ from theorems.language import (
     GS,
     HS,
     PL,
+    BatchClipping,
     BoundedVariance,
     Convex,
     ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
     Smooth,
     Symmetric,
     Theorem,
@@ -699,6 +702,11 @@ def other_letters(theorem: Theorem, candidate: Problem) -> dict[sp.Symbol, sp.Ex
             found[assumption.mu] = strength(theorem, candidate, min(curvatures))
         elif isinstance(assumption, GS) and assumption.L1 == 0:
             found[assumption.L0] = max(curvatures)
+        elif isinstance(assumption, BatchClipping | PerSampleClipping):
+            found[assumption.n] = sp.Integer(candidate.algorithm.samples)
+        elif isinstance(assumption, PrivacyNoise):
+            # Whole numbers of 1/1024 above what engines draw: a root may not be rational.
+            found[assumption.zeta] = sp.ceiling(sp.sqrt(privacy_variance(candidate)) * 1024) / 1024
     return found
 
 

@@ -207,7 +207,9 @@ def test_added_noise_may_carry_a_run_anywhere() -> None:
     assert rounding_allowance(replace(linear, algorithm=noisy), FinalGap) is None
     more = rounding_allowance(replace(linear, algorithm=noisy), AverageGradientNorm)
     less = rounding_allowance(linear, AverageGradientNorm)
-    assert more is not None and less is not None and more > less
+    assert more is not None
+    assert less is not None
+    assert more > less
 
 
 @pytest.mark.parametrize(("objective", "noise", "dimension"), CASES)
