@@ -1,19 +1,23 @@
-"""Ray against local processes: ``python ci/bench_cluster.py [--rounds 3] [--out FILE.md]``.
+"""Ray against local processes: ``python ci/bench_cluster.py [--rounds 3] [--busy] [--out FILE.md]``.
 
 The same shards are run by two local workers and by a Ray cluster of two nodes with one CPU each on this machine, in
-turns, both warm. Also the cost of a shard that does nothing, which is what a cluster adds to each. Exit code 1 if the
-overhead is above 5 per cent.
+turns, both warm. Also the cost of a shard that does nothing, which is what a cluster adds to each. Time is measured by
+the clock on the wall, and as processor time: of the driver and its workers, and with Ray's daemons. Exit code 1 if the
+overhead by the clock, or by processor time with the daemons, is above 5 per cent; ``--busy`` says that others use the
+machine, so that the clock is told but decides nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -44,10 +48,9 @@ class Nothing(Work):
         return ShardResult(shard.key, "not_found", *numbers, "", "", (candidate,) * 5, regimes, None, None, 0.0)
 
 
-def through(pool: Pool, shards: list[Shard]) -> tuple[float, list[str]]:
-    """Seconds for these shards, and their digests in order."""
+def through(pool: Pool, shards: list[Shard]) -> list[str]:
+    """The digests of these shards, in order."""
     waiting, digests = list(reversed(shards)), {}
-    began = time.perf_counter()
     while len(digests) < len(shards):
         while waiting and pool.free:
             pool.submit(waiting.pop())
@@ -55,7 +58,74 @@ def through(pool: Pool, shards: list[Shard]) -> tuple[float, list[str]]:
             if not isinstance(event, Done):
                 raise SystemExit(f"shard {event.shard.number} failed: {event.reason}")
             digests[event.shard.key] = event.result.digest
-    return time.perf_counter() - began, [digests[shard.key] for shard in shards]
+    return [digests[shard.key] for shard in shards]
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds by the clock on the wall, and of processors: driver, workers, and daemons between them."""
+
+    wall: float
+    driver: float
+    workers: float
+    daemons: float = 0.0
+
+    @staticmethod
+    def now(cluster: int | None, workers: list[int]) -> Time:
+        """Up to now. Of a cluster, by the process that keeps it: Ray's workers call themselves so."""
+        spent = {process: processor(process) for process in (family(cluster) if cluster is not None else workers)}
+        mine = workers if cluster is None else [p for p in spent if line_of(p).startswith(b"ray::")]
+        working = sum(spent[p] for p in mine)
+        return Time(time.perf_counter(), time.process_time(), working, sum(spent.values()) - working)
+
+    def since(self, before: Time) -> Time:
+        """The difference."""
+        return Time(**{name: value - vars(before)[name] for name, value in vars(self).items()})
+
+    @property
+    def work(self) -> float:
+        """Of driver and workers."""
+        return self.driver + self.workers
+
+    @property
+    def all(self) -> float:
+        """With the daemons."""
+        return self.work + self.daemons
+
+
+def family(process: int) -> list[int]:
+    """A process with all that came of it and lives."""
+    found = [process]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, task.read_text().split())
+    return found
+
+
+def line_of(process: int) -> bytes:
+    """A command line, or nothing."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def processor(process: int) -> float:
+    """Seconds of processor time of a process, user and system; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def timed(pool: Pool, shards: list[Shard], cluster: int | None = None) -> tuple[Time, list[str]]:
+    """What these shards took, and their digests."""
+    workers = pool.processes if isinstance(pool, LocalPool) else []
+    before = Time.now(cluster, workers)
+    digests = through(pool, shards)
+    return Time.now(cluster, workers).since(before), digests
 
 
 def warm(pool: Pool, shards: list[Shard]) -> None:
@@ -73,9 +143,12 @@ def main() -> int:
     options.add_argument("--shards", type=int, default=24)
     options.add_argument("--shard-steps", type=int, default=20_000_000)
     options.add_argument("--empty", type=int, default=400, help="shards that do nothing")
+    options.add_argument("--busy", action="store_true", help="others use this machine: processor time decides")
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
     plan = Plan(tuple(Entry.of(load_catalogue()[n], n) for n in STATEMENTS), 0, 1e-6, "cpu", chosen.shard_steps)
+    # Formulas are made once in each worker, whatever the size of its first shards.
+    short = replace(plan, shard_steps=min(chosen.shard_steps, 10**6))
     theorems = [entry.theorem for entry in plan.entries]
     shards = [plan.shard(k % len(STATEMENTS), k // len(STATEMENTS)) for k in range(chosen.shards)]
     none = [plan.shard(0, k) for k in range(chosen.empty)]
@@ -90,32 +163,35 @@ def main() -> int:
     assert nodes.stdout is not None
     assert nodes.stdin is not None
     address = nodes.stdout.readline().strip()
-    ours: list[float] = []
-    theirs: list[float] = []
+    ours: list[Time] = []
+    theirs: list[Time] = []
     costs = {}
     try:
         with LocalPool(theorems, 2, threads=1) as local, RayPool(theorems, address) as cluster:
             for pool in (local, cluster):
-                warm(pool, [plan.shard(k % len(STATEMENTS), 10**6 + k) for k in range(8)])
+                warm(pool, [short.shard(k % len(STATEMENTS), 10**6 + k) for k in range(8)])
             for _ in range(chosen.rounds):
-                seconds, one = through(local, shards)
-                ours.append(seconds)
-                seconds, other = through(cluster, shards)
-                theirs.append(seconds)
+                spent, one = timed(local, shards)
+                ours.append(spent)
+                spent, other = timed(cluster, shards, nodes.pid)
+                theirs.append(spent)
                 if one != other:
                     raise SystemExit("the cluster gives other results than this machine")
         with LocalPool(theorems, 2, threads=1, work=Nothing()) as local:
             warm(local, none[:8])
-            costs["local"] = through(local, none)[0] / len(none)
+            costs["local"] = timed(local, none)[0]
         with RayPool(theorems, address, work=Nothing()) as cluster:
             warm(cluster, none[:8])
-            costs["Ray"] = through(cluster, none)[0] / len(none)
+            costs["Ray"] = timed(cluster, none, nodes.pid)[0]
     finally:
         nodes.stdin.close()
         nodes.wait(60)
-    overhead = statistics.median(b / a for a, b in zip(ours, theirs, strict=True)) - 1
-    each = 2 * min(ours) / len(shards)
-    least = (costs["Ray"] - costs["local"]) / MOST * 2
+    pairs = list(zip(ours, theirs, strict=True))
+    by_clock = statistics.median(b.wall / a.wall for a, b in pairs) - 1
+    by_work = statistics.median(b.work / a.work for a, b in pairs) - 1
+    by_all = statistics.median(b.all / a.work for a, b in pairs) - 1
+    each = statistics.median(a.workers for a in ours) / len(shards)
+    extra = (costs["Ray"].wall - costs["local"].wall) / len(none)
     load = ", ".join(f"{v:.1f}" for v in os.getloadavg())
     how = (
         f"`python ci/bench_cluster.py`: {len(shards)} shards of {chosen.shard_steps:,} steps, {', '.join(STATEMENTS)}, "
@@ -123,13 +199,24 @@ def main() -> int:
         f"{os.cpu_count()} cores shared with others, load average {load}."
     )
     rows = [
-        ("seconds of local workers, by round", ", ".join(f"{s:.1f}" for s in ours)),
-        ("seconds of the cluster, by round", ", ".join(f"{s:.1f}" for s in theirs)),
-        ("overhead, median over rounds (target: at most 5%)", f"{overhead:+.1%}"),
-        ("seconds of a shard", f"{each:.2f}"),
-        ("milliseconds to hand out an empty shard and take it back, local", f"{1000 * costs['local']:.2f}"),
-        ("the same, Ray", f"{1000 * costs['Ray']:.2f}"),
-        ("shards that take longer than so many seconds stay below 5%, by that cost", f"{max(0.0, least):.2f}"),
+        ("seconds of local workers, by round", ", ".join(f"{t.wall:.1f}" for t in ours)),
+        ("seconds of the cluster, by round", ", ".join(f"{t.wall:.1f}" for t in theirs)),
+        ("processor seconds of driver and local workers, by round", ", ".join(f"{t.work:.1f}" for t in ours)),
+        ("the same with Ray, by round", ", ".join(f"{t.work:.1f}" for t in theirs)),
+        ("processor seconds of Ray's daemons, by round", ", ".join(f"{t.daemons:.1f}" for t in theirs)),
+        ("overhead by the clock, median over rounds (target: at most 5%)", f"{by_clock:+.1%}"),
+        ("overhead in processor time of driver and workers", f"{by_work:+.1%}"),
+        ("the same with Ray's daemons (target: at most 5%)", f"{by_all:+.1%}"),
+        ("processor seconds of a shard", f"{each:.2f}"),
+        *(
+            (f"milliseconds to hand out an empty shard and take it back, {name}", f"{1000 * t.wall / len(none):.2f}")
+            for name, t in costs.items()
+        ),
+        *(
+            (f"milliseconds of the driver's processor for each, {name}", f"{1000 * t.driver / len(none):.2f}")
+            for name, t in costs.items()
+        ),
+        ("shards that take longer than so many seconds stay below 5%, by that cost", f"{2 * max(0, extra) / MOST:.2f}"),
     ]
     lines = [
         f"# Ray against local processes, {date.today().isoformat()}",
@@ -143,7 +230,7 @@ def main() -> int:
     print("\n".join(lines))
     if chosen.out:
         chosen.out.write_text("\n".join(lines), encoding="utf-8")
-    return 0 if overhead <= MOST else 1
+    return 0 if max(by_all, -1.0 if chosen.busy else by_clock) <= MOST else 1
 
 
 if __name__ == "__main__":

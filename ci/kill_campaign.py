@@ -3,11 +3,16 @@
 One campaign runs undisturbed. The same campaign, in other stores, is killed with ``kill -9`` at random moments, the
 driver or one of its workers, and resumed until it is finished; then everything that it holds is compared with the
 undisturbed one: every shard, every candidate, every finding, and the report. Exit code 0 if all is the same.
+
+A commit takes a few milliseconds, so random moments hardly ever fall into one. Of the kills three in ten are therefore
+aimed: the driver is stopped (``SIGSTOP``) when its page (``ci/watched.py``) says that it commits shards, looked
+at again while it stands still, and killed there. The table says of every kill where it fell.
 """
 
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import platform
 import random
@@ -16,9 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+from watched import COMMIT, OUTSIDE, TRANSACTION, page
 
 from harness.campaign.status import audit, essence
 from harness.store import Store
@@ -33,29 +41,39 @@ STATEMENTS = (
     "D2",
     "S3",
 )
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 FINISHED = (0, 1)
 """Exit codes of a campaign that came to its end: a planted statement that stands is not as expected."""
 
-EARLY, STARTING = 0.2, 6.0
-"""So many kills come within so many seconds of a start or of the kill before: in the midst of imports and proofs."""
+EARLY, AIMED, LATER = "early", "aimed", "later"
+MOMENTS = {EARLY: 0.2, AIMED: 0.3, LATER: 0.5}
+"""How often a kill comes soon after a start or the kill before, in a commit of shards, or at any time."""
 
-SHARDS, MOMENT = 12, 0.5
-"""The others come when up to so many more shards are committed, and up to so many seconds later."""
+STARTING, SHARDS, MOMENT = 6.0, 12, 0.5
+"""An early kill comes within so many seconds: in the midst of imports and proofs. The others come when up to so many
+more shards are committed; one that is not aimed, up to so many seconds later."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: whom, how long after the session began, and how many shards were committed then."""
+    """One kill: whom, where the driver was, how long after the session began, how many shards were committed then."""
 
     campaign: int
     victim: str
+    where: str
     after: float
     shards: int
 
 
 def command(verb: str, store: Path, *more: str) -> list[str]:
-    """A command line of clipbounds."""
-    return [sys.executable, "-m", "harness.cli", "campaign", verb, "--store", str(store), "--workers", "2", *more]
+    """A command line of clipbounds that shows a page."""
+    watched = [sys.executable, str(ROOT / "ci" / "watched.py"), str(page_of(store))]
+    return [*watched, "campaign", verb, "--store", str(store), "--workers", "2", *more]
+
+
+def page_of(store: Path) -> Path:
+    """The page of a store's driver."""
+    return store.with_suffix(".page")
 
 
 def begin(store: Path, budget: str, shard_steps: int) -> list[str]:
@@ -87,9 +105,9 @@ def workers_of(process: int) -> list[int]:
     return found
 
 
-def wait(session: subprocess.Popen[str], store: Path, chance: random.Random) -> bool:
+def wait(session: subprocess.Popen[str], store: Path, kind: str, chance: random.Random) -> bool:
     """Until the moment of a kill; whether the session is still there."""
-    if chance.random() < EARLY:
+    if kind == EARLY:
         deadline, target = time.monotonic() + chance.uniform(0, STARTING), 0
     else:
         deadline, target = 0.0, committed(store) + chance.randrange(SHARDS)
@@ -97,24 +115,66 @@ def wait(session: subprocess.Popen[str], store: Path, chance: random.Random) -> 
         if session.poll() is not None:
             return False
         time.sleep(0.02)
+    if kind == AIMED:
+        return halt_in_commit(session, page(page_of(store)))
     time.sleep(chance.uniform(0, MOMENT))
     return session.poll() is None
+
+
+def halt_in_commit(session: subprocess.Popen[str], seen: mmap.mmap) -> bool:
+    """Stop the driver while it commits shards; whether it is still there."""
+    while session.poll() is None:
+        if seen[0] == COMMIT:
+            os.kill(session.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, session.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if seen[0] == COMMIT:
+                return True
+            os.kill(session.pid, signal.SIGCONT)
+        time.sleep(0.0002)
+    return False
+
+
+def where(store: Path, seen: mmap.mmap, process: int) -> str:
+    """What the driver was doing, by its page and by what is in the store."""
+    if seen[0] in (TRANSACTION, COMMIT):
+        return "in a commit of shards" if seen[0] == COMMIT else "in another transaction"
+    try:
+        with Store(store, read_only=True) as opened:
+            if opened.value("SELECT process FROM sessions ORDER BY id DESC LIMIT 1") != process:
+                return "starting"
+            if opened.value("SELECT count(*) FROM theorems WHERE proof_verdict IS NULL"):
+                return "at the proofs"
+            left = opened.value("SELECT count(*) FROM theorems WHERE decided IS NULL AND next < planned")
+            return "between commits" if left else "after the last commit"
+    except ValueError:
+        return "starting"
 
 
 def disturb(number: int, store: Path, start: list[str], kills: int, until: float, chance: random.Random) -> list[Kill]:
     """Run one campaign to its end, killing at most so often, and no more after that monotonic time."""
     done: list[Kill] = []
+    seen = page(page_of(store))
     words = start
     while True:
-        session = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        seen[0] = OUTSIDE
+        session = subprocess.Popen(
+            words, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         began = time.monotonic()
-        while len(done) < kills and time.monotonic() < until and wait(session, store, chance):
-            victims = workers_of(session.pid)
+        while len(done) < kills and time.monotonic() < until:
+            kind = chance.choices(list(MOMENTS), list(MOMENTS.values()))[0]
+            if not wait(session, store, kind, chance):
+                break
+            victims = [] if kind == AIMED else workers_of(session.pid)
             worker = bool(victims) and chance.random() < 0.6
-            victim = chance.choice(victims) if worker else session.pid
-            done.append(Kill(number, "worker" if worker else "driver", time.monotonic() - began, committed(store)))
+            os.kill(chance.choice(victims) if worker else session.pid, signal.SIGKILL)
+            after = time.monotonic() - began
+            if not worker:
+                session.wait()
+            done.append(
+                Kill(number, "worker" if worker else "driver", where(store, seen, session.pid), after, committed(store))
+            )
             print(done[-1], file=sys.stderr, flush=True)
-            os.kill(victim, signal.SIGKILL)
             if not worker:
                 break
         _, errors = session.communicate()
@@ -157,8 +217,8 @@ def main() -> int:
     kills: list[Kill] = []
     same = True
     lines = [
-        "| kill | campaign | victim | seconds after start or resume | shards committed |",
-        "|---|---|---|---|---|",
+        "| kill | campaign | victim | the driver was | seconds after start or resume | shards committed |",
+        "|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
     results = []
@@ -166,7 +226,7 @@ def main() -> int:
         calm = Path(folder) / "undisturbed.sqlite"
         began = time.perf_counter()
         first = begin(calm, chosen.budget, chosen.shard_steps)
-        undisturbed = subprocess.run(first, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+        undisturbed = subprocess.run(first, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=False)
         if undisturbed.returncode not in FINISHED:
             raise SystemExit(f"the undisturbed campaign ended with {undisturbed.returncode}")
         seconds = time.perf_counter() - began
@@ -181,7 +241,8 @@ def main() -> int:
             done = disturb(number, place, start, chosen.kills - len(kills), until, chance)
             for kill in done:
                 kills.append(kill)
-                lines.append(f"| {len(kills)} | {number} | {kill.victim} | {kill.after:.2f} | {kill.shards} |")
+                told = (len(kills), number, kill.victim, kill.where, f"{kill.after:.2f}", kill.shards)
+                lines.append(f"| {' | '.join(map(str, told))} |")
                 print(lines[-1], flush=True)
             with Store(place, read_only=True) as store:
                 found, amiss = essence(store, 1), audit(store, 1)
@@ -198,6 +259,10 @@ def main() -> int:
             print(results[-1], flush=True)
     findings = len(expected["findings"])
     victims = [kill.victim for kill in kills]
+    places = Counter(
+        f"of the driver, {kill.where}" if kill.victim == "driver" else f"of a worker, the driver {kill.where}"
+        for kill in kills
+    )
     drivers, workers = victims.count("driver"), victims.count("worker")
     short = len(kills) < chosen.kills
     allowed = f" (asked for {chosen.kills} kills, but allowed only {chosen.minutes:g} minutes)" if short else ""
@@ -211,6 +276,8 @@ def main() -> int:
         f"# Kill and resume, {date.today().isoformat()}",
         "",
         summary,
+        "",
+        *(f"- {count} {place}." for place, count in places.most_common()),
         "",
         *results,
         "",

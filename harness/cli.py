@@ -345,6 +345,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
         "harness.bench.engine": "BenchError",
         "harness.campaign.driver": "CampaignError",
         "harness.campaign.pool": "PoolError",
+        "harness.campaign.starts": "StartsError",
         "harness.constants": "ConstantError",
         "harness.finding": "FindingError",
         "harness.gauge": "GaugeError",

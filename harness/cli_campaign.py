@@ -54,6 +54,15 @@ def start(
         int, typer.Option("--shard-steps", metavar="N", help="Engine steps of one shard.")
     ] = 20_000_000,
     alpha: Annotated[float, typer.Option("--alpha", help="Error level of the whole campaign.")] = 1e-6,
+    starts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--starts",
+            metavar="DIR",
+            help="Try good problems of earlier nights first: of a corpus, of a folder of promoted findings, or of the "
+            "earlier campaigns of this store (the word store). May be given again.",
+        ),
+    ] = None,
     patience: Patience = 3600.0,
     no_cache: NoCache = False,
     as_json: AsJson = False,
@@ -83,6 +92,7 @@ def start(
                 report=out,
                 progress=progress,
                 cache=not no_cache,
+                starts=starts or (),
             )
     except KeyboardInterrupt:
         raise _interrupted(store) from None

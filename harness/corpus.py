@@ -28,6 +28,7 @@ from theorems.language.walk import parse_exact, show_exact
 if TYPE_CHECKING:
     from fuzz.search import Candidate
     from fuzz.trajectory import Choices
+    from harness.finding import Finding
 
 _FORMAT = 1
 _LONGEST = 100_000
@@ -64,6 +65,29 @@ class Entry:
             },
             sort_keys=True,
         )
+
+    @staticmethod
+    def of_candidate(theorem: Theorem, candidate: Candidate) -> Entry:
+        """What a search proposed.
+
+        Raises:
+            ValueError: for a score that is not finite.
+        """
+        names = aliases(theorem.parameters)
+        # Letters that the statement does not have cannot be chosen for it.
+        choices = {names[letter]: value for letter, value in candidate.choices.items() if letter in names}
+        return Entry(theorem.name, candidate.problem, choices, candidate.score)
+
+    @staticmethod
+    def of_finding(theorem: Theorem, finding: Finding) -> Entry:
+        """The instance of a finding, for today's statement of its name.
+
+        Raises:
+            ValueError: one line, if it cannot be read.
+        """
+        names, values = aliases(theorem.parameters), finding.parameter_values()
+        choices = {names[letter]: value for letter, value in values.items() if letter in names}
+        return Entry(theorem.name, finding.to_problem(), choices, finding.score)
 
     @staticmethod
     def read(line: str) -> Entry:
@@ -104,7 +128,7 @@ class Corpus:
     def starts(self, theorem: Theorem, count: int = 4) -> list[tuple[Problem, Choices]]:
         """The best problems of a theorem that still meet every assumption and condition of it, and their letters."""
         found: list[tuple[Problem, Choices]] = []
-        for entry in self._entries(self.folder / f"{theorem.name}.jsonl", []):
+        for entry in self.best(theorem):
             choices = usable(theorem, entry)
             if choices is not None:
                 found.append((entry.problem, choices))
@@ -112,19 +136,20 @@ class Corpus:
                 break
         return found
 
+    def best(self, theorem: Theorem) -> Iterator[Entry]:
+        """The entries of a theorem, the best first; whether they still meet its assumptions is not looked at."""
+        return self._entries(self.folder / f"{theorem.name}.jsonl", [])
+
     def note(self, theorem: Theorem, candidates: Sequence[Candidate], label: str) -> None:
         """Leave the problems of a search for :meth:`merge`; ``label`` tells it from searches beside it.
 
         Raises:
             OSError: if the folder cannot be written.
         """
-        names = aliases(theorem.parameters)
         lines = []
         for candidate in candidates:
             try:
-                # Letters that the statement does not have cannot be chosen for it.
-                choices = {names[p]: v for p, v in candidate.choices.items() if p in names}
-                lines.append(Entry(theorem.name, candidate.problem, choices, candidate.score).line())
+                lines.append(Entry.of_candidate(theorem, candidate).line())
             except ValueError:
                 continue  # a number without a text
         if lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import platform
 import shutil
@@ -20,6 +21,7 @@ from harness.campaign.looks import AllottedLedger, proof_looks
 from harness.campaign.plan import Entry, Plan, share_out
 from harness.campaign.pool import Pool, PoolError
 from harness.campaign.records import CampaignRecords
+from harness.campaign.starts import Starts
 from harness.progress import Progress
 from harness.settings import Settings
 from harness.store import Store, StoreError
@@ -91,6 +93,7 @@ def start(
     report: Path | None,
     progress: Progress,
     cache: bool = True,
+    starts: Sequence[str] = (),
 ) -> Result:
     """Begin a campaign and run it until it is finished or stopped.
 
@@ -105,9 +108,10 @@ def start(
         report: folder for the report of the finished campaign.
         progress: told what happens.
         cache: allow answers that solvers gave earlier.
+        starts: where good problems of earlier nights are; see :class:`harness.campaign.starts.Starts`.
 
     Raises:
-        CampaignError, PoolError, StoreError, ReportError: one line.
+        CampaignError, PoolError, StoreError, StartsError, FindingError, ReportError: one line.
         KeyboardInterrupt: also on SIGTERM; the campaign can be resumed.
     """
     if not 0 < alpha < 1:
@@ -116,14 +120,15 @@ def start(
         raise CampaignError(f"option '--shard-steps': must be a number from 1 to 10^15, not {shard_steps}")
     if name is not None and (not name or not name.isprintable() or len(name) > 80):
         raise CampaignError(f"option '--name': must be a short text, not {name!r}")
-    entries = tuple(Entry.of(theorem, _target(theorem)) for theorem in theorems)
     if settings.budget.steps is not None:
         # Every statement gets a shard, and a small budget is not to be spent many times over.
-        shard_steps = min(shard_steps, max(1, settings.budget.steps // max(1, len(entries))))
-    plan = Plan(entries, settings.seed, alpha, settings.device, shard_steps)
+        shard_steps = min(shard_steps, max(1, settings.budget.steps // max(1, len(theorems))))
     _probe(report)
     with Store(store_path) as store:
         store.claim()
+        before = Starts(starts, store)
+        entries = tuple(Entry.of(theorem, _target(theorem), before.of(theorem)) for theorem in theorems)
+        plan = Plan(entries, settings.seed, alpha, settings.device, shard_steps)
         free = name or f"campaign-{1 + int(store.value('SELECT count(*) FROM campaigns'))}"
         place = None if report is None else str(report.resolve())
         records = CampaignRecords.create(store, plan, name=free, budget=settings.budget_text, report=place)
@@ -315,7 +320,7 @@ def _reread(records: CampaignRecords) -> Plan:
             raise CampaignError(
                 f"{r['target']}: theorem {r['name']!r}: is no longer there, so the campaign cannot go on"
             )
-        entry = Entry.of(known[r["name"]], r["target"])
+        entry = Entry.of(known[r["name"]], r["target"], tuple(json.loads(r["starts"])))
         if entry.sha256 != r["statement_sha256"]:
             raise CampaignError(
                 f"{r['target']}: theorem {r['name']!r}: changed since campaign {row['name']!r} began; start a new one"

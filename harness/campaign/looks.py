@@ -22,6 +22,11 @@ refuses a second answer that differs. (Proofs that are cut short are begun again
 otherwise, so that another problem is judged at look k, the first one was never committed: that costs nothing so long
 as whoever killed the proofs did not know its outcome.)
 
+**Starts.** Problems of earlier nights (:mod:`harness.campaign.starts`) may have been chosen by what fresh numbers
+showed then, and ``X_k`` depends on them. That breaks nothing, for they are frozen before the campaign's first number is
+drawn and have a part in the seed of their shard: a night that had other starts drew other numbers, even with the same
+campaign seed; one that had the same starts made the same look at the same problem, and the event is the same one.
+
 What would break it is a number that two looks share with different problems, or a threshold below ``k (k + 1)/alpha``:
 an owner that asks for more than its block is refused here, and the store refuses two shards with the same first look.
 """

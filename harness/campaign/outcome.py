@@ -88,6 +88,8 @@ def _fuzz(theorem: Theorem, row: dict[str, Any], finding: Finding | None, plan: 
     verdict = SearchVerdict.NOT_FOUND if best is None else SearchVerdict(best["verdict"])
     steps = plan.steps_of(theorem)
     parts = [f"{_count(row['next'], 'shard')} of {steps:,} steps were searched, {row['steps']:,} steps in all."]
+    if starts := len(json.loads(row["starts"])):
+        parts.append(f"{_count(starts, 'problem')} of earlier nights had a part in it.")
     if best is not None:
         parts.append(f"Of shard {best['number']}, the best: {best['says']}")
     if row["quarantined"]:

@@ -53,11 +53,15 @@ def show_status(seen: dict[str, Any], as_json: bool) -> None:
     _table(("statement", "proof", "search", "score", "shards", "steps", "remark"), rows)
     planned = "" if seen["planned"] is None else f" of {seen['planned']:,}"
     stopping = ", asked to stop" if seen["stop_requested"] else ""
+    gone = seen["state"] == "running" and seen["driven"] is False
+    state = "interrupted" if gone else seen["state"]
     print(
-        f"\n{seen['name']}: {seen['state']}{stopping}. {seen['shards']:,}{planned} shards, {seen['steps']:,} steps, "
+        f"\n{seen['name']}: {state}{stopping}. {seen['shards']:,}{planned} shards, {seen['steps']:,} steps, "
         f"{seen['active_seconds']:,.0f} s of {seen['budget']}; {len(seen['findings'])} findings, "
         f"{seen['quarantined']} quarantined, {seen['failures']} failures."
     )
+    if gone:
+        print(f"Its driver is gone and nothing that was committed is lost: clipbounds campaign resume {seen['name']}")
     for finding in seen["findings"]:
         where = "by algebra" if finding["number"] is None else f"by shard {finding['number']}"
         print(f"{finding['name']}: {finding['verdict']} {where}, finding {finding['id']}")
@@ -75,6 +79,8 @@ def _remark(row: dict[str, Any]) -> str:
         words.append(f"decided by shard {row['decided']}")
     if row["quarantined"]:
         words.append(f"{row['quarantined']} quarantined")
+    if row["starts"]:
+        words.append(f"{row['starts']} of earlier nights")
     if row["warning"]:
         words.append(row["warning"])
     return "; ".join(words)

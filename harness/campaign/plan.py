@@ -31,6 +31,7 @@ class Entry:
         target: where it was read from.
         weight: share of the search; None until proofs are done.
         planned: shards of a budget in steps; None for a budget in seconds.
+        starts: problems of earlier nights as text, for its first shards (:mod:`harness.campaign.starts`).
     """
 
     theorem: Theorem
@@ -38,16 +39,22 @@ class Entry:
     target: str
     weight: int | None = None
     planned: int | None = None
+    starts: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
         """Of the statement's text."""
         return hashlib.sha256(self.record.model_dump_json().encode()).hexdigest()
 
+    def starts_of(self, number: int) -> tuple[str, ...]:
+        """The starts of a shard: one for each of the first shards, more only where fewer shards are planned."""
+        among = len(self.starts) if self.planned is None else min(self.planned, len(self.starts))
+        return self.starts[number::among] if number < among else ()
+
     @staticmethod
-    def of(theorem: Theorem, target: str) -> Entry:
+    def of(theorem: Theorem, target: str, starts: tuple[str, ...] = ()) -> Entry:
         """The entry of a statement that was just read."""
-        return Entry(theorem, record_statement(theorem), target)
+        return Entry(theorem, record_statement(theorem), target, starts=starts)
 
 
 @dataclass(frozen=True)
@@ -67,15 +74,17 @@ class Plan:
             ValueError: for a position or number out of range.
         """
         entry = self.entries[position]
+        starts = entry.starts_of(number)
         return Shard(
             position=position,
             number=number,
             statement_sha256=entry.sha256,
-            seed=shard_seed(self.seed, entry.sha256, number),
+            seed=shard_seed(self.seed, entry.sha256, number, starts),
             steps=self.steps_of(entry.theorem),
             device=self.device,
             alpha=self.alpha,
             first_look=shard_looks(position, number, len(self.entries)).start,
+            starts=starts,
         )
 
     def steps_of(self, theorem: Theorem) -> int:

@@ -80,10 +80,18 @@ class CampaignRecords:
             )
             campaign = int(row.lastrowid or 0)
             db.executemany(
-                "INSERT INTO theorems (campaign, position, name, target, statement, statement_sha256) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO theorems (campaign, position, name, target, statement, statement_sha256, starts) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (campaign, position, e.theorem.name, e.target, e.record.model_dump_json(), e.sha256)
+                    (
+                        campaign,
+                        position,
+                        e.theorem.name,
+                        e.target,
+                        e.record.model_dump_json(),
+                        e.sha256,
+                        _json(e.starts),
+                    )
                     for position, e in enumerate(plan.entries)
                 ],
             )
@@ -97,7 +105,7 @@ class CampaignRecords:
         """The rows of its statements, in order, without their long texts of proofs."""
         return self.store.rows(
             "SELECT position, name, target, statement, statement_sha256, proof_verdict, weight, planned, next, "
-            "decided, quarantined, steps, evaluations, seconds, best, warning, coverage "
+            "decided, quarantined, steps, evaluations, seconds, best, warning, coverage, starts "
             "FROM theorems WHERE campaign = ? ORDER BY position",
             self.campaign,
         )
@@ -239,9 +247,15 @@ class CampaignRecords:
             best = {"number": shard.number, "verdict": result.verdict, "says": result.says, **about}
             db.execute("UPDATE theorems SET best = ? WHERE campaign = ? AND position = ?", (_json(best), *place))
             db.executemany(
-                "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (*place, shard.number, number, c["score"], c["error"], c["regime"], _json(c["problem"]))
+                    (
+                        *place,
+                        shard.number,
+                        number,
+                        *(c[name] for name in ("score", "error", "regime")),
+                        *(None if c[name] is None else _json(c[name]) for name in ("problem", "choices")),
+                    )
                     for number, c in enumerate(result.candidates)
                 ],
             )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.campaign.looks import SHARD_LOOKS, AllottedLedger
 from theorems.language import Theorem
 
-_VERSION = 1
+if TYPE_CHECKING:
+    from fuzz.search import Candidate
+
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Shard:
         device: ``"cpu"`` or ``"cuda"``.
         alpha: error level of the campaign.
         first_look: the first of its :data:`SHARD_LOOKS` look numbers.
+        starts: problems that compete with those of its search, as text (:mod:`harness.campaign.starts`).
 
     Raises:
         ValueError: one line with the offending value.
@@ -40,6 +45,7 @@ class Shard:
     device: str
     alpha: float
     first_look: int
+    starts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.position < 0 or self.number < 0:
@@ -54,8 +60,8 @@ class Shard:
     @property
     def key(self) -> str:
         """Content hash, 32 hexadecimal digits: the same key is the same work."""
-        content = [_VERSION, self.statement_sha256, self.seed, self.steps, self.device, self.alpha, self.first_look]
-        return _sha256(content)[:32]
+        size = [self.seed, self.steps, self.device, self.alpha, self.first_look]
+        return _sha256([_VERSION, self.statement_sha256, *size, *self.starts])[:32]
 
     @property
     def looks(self) -> range:
@@ -75,7 +81,7 @@ class ShardResult:
         steps, evaluations: engine steps, and problems scored.
         looks: look numbers used.
         says, warning: as in FuzzResult.
-        candidates: ``score, error, regime, problem`` of what the search proposed, the most promising first.
+        candidates: ``score, error, regime, problem, choices`` of what the search proposed, the most promising first.
         regimes: best score by structure.
         coverage: where the search has looked, as JSON.
         finding: content of ``FINDING.json``, if something was confirmed.
@@ -118,9 +124,13 @@ def timeless(finding: str) -> dict[str, Any]:
     return content
 
 
-def shard_seed(campaign_seed: int, statement_sha256: str, number: int) -> int:
-    """The seed of a shard, in [0, 2^63)."""
-    return int(_sha256([campaign_seed, statement_sha256, number])[:16], 16) >> 1
+def shard_seed(campaign_seed: int, statement_sha256: str, number: int, starts: Sequence[str] = ()) -> int:
+    """The seed of a shard, in [0, 2^63).
+
+    Its starts have a part in it: they may have been chosen by what the fresh numbers of another night showed, and must
+    not be judged on the same numbers when that night had the same seed (:mod:`harness.campaign.looks`).
+    """
+    return int(_sha256([campaign_seed, statement_sha256, number, *starts])[:16], 16) >> 1
 
 
 class Work:
@@ -154,10 +164,18 @@ def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
     from fuzz.budget import Budget
     from harness.attack import attack
     from harness.campaign.coverage import plain
+    from harness.campaign.starts import read
 
     began = time.perf_counter()
     ledger = AllottedLedger(shard.alpha, shard.looks)
-    found = attack(theorem, Budget(steps=shard.steps), shard.seed, device=shard.device, ledger=ledger)
+    found = attack(
+        theorem,
+        Budget(steps=shard.steps),
+        shard.seed,
+        device=shard.device,
+        ledger=ledger,
+        extra_starts=read(theorem, shard.starts),
+    )
     search = found.search
     assert search is not None
     return ShardResult(
@@ -179,6 +197,7 @@ def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
                 "error": _finite(c.error),
                 "regime": c.regime,
                 "problem": c.problem.to_json(),
+                "choices": _choices(theorem, c),
             }
             for c in search.candidates
         ),
@@ -187,6 +206,17 @@ def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
         finding=None if found.finding is None else found.finding.text(),
         seconds=time.perf_counter() - began,
     )
+
+
+def _choices(theorem: Theorem, candidate: Candidate) -> dict[str, str] | None:
+    """The letters that a problem leaves open, by name; None where a number has no text."""
+    from harness.corpus import Entry
+
+    try:
+        choices: dict[str, str] = json.loads(Entry.of_candidate(theorem, candidate).line())["choices"]
+    except ValueError:
+        return None
+    return choices
 
 
 def _finite(value: float | None) -> float | None:

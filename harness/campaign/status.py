@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.campaign.shard import timeless
@@ -10,12 +13,13 @@ from harness.store import Store
 # What clocks and sessions say differs from run to run; all else must not.
 _ESSENCE = {
     "theorems": (
-        "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning, coverage"
+        "position, name, weight, planned, next, decided, quarantined, steps, evaluations, best, warning, coverage, "
+        "starts"
     ),
     "shards": (
         "theorem, number, key, state, seed, first_look, looks, verdict, score, score_lower, log10_e, steps, digest"
     ),
-    "candidates": "theorem, number, rank, score, error, regime, problem",
+    "candidates": "theorem, number, rank, score, error, regime, problem, choices",
     "regimes": "theorem, regime, shards, score",
 }
 
@@ -29,7 +33,7 @@ def status_of(store: Store, campaign: int) -> dict[str, Any]:
             row = store.rows("SELECT * FROM campaigns WHERE id = ?", campaign)[0]
             theorems = store.rows(
                 "SELECT name, proof_verdict, planned, next, decided, quarantined, steps, seconds, warning, "
-                "best ->> '$.score' AS score, best ->> '$.verdict' AS search "
+                "json_array_length(starts) AS starts, best ->> '$.score' AS score, best ->> '$.verdict' AS search "
                 "FROM theorems WHERE campaign = ? ORDER BY position",
                 campaign,
             )
@@ -54,6 +58,7 @@ def status_of(store: Store, campaign: int) -> dict[str, Any]:
     return {
         "name": row["name"],
         "state": row["state"],
+        "driven": driven(row["state"], sessions),
         "stop_requested": bool(row["stop_requested"]),
         "budget": row["budget"],
         "seed": row["seed"],
@@ -70,6 +75,23 @@ def status_of(store: Store, campaign: int) -> dict[str, Any]:
         "sessions": sessions,
         "theorems": theorems,
     }
+
+
+def driven(state: str, sessions: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether somebody works on a campaign: a driver that was killed leaves it ``running``. None if its last session
+    was on another machine, of which nothing is known here."""
+    if state != "running" or not sessions:
+        return False
+    last = sessions[-1]
+    if last["host"] != platform.node():
+        return None
+    try:
+        os.kill(last["process"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def audit(store: Store, campaign: int) -> list[str]:

@@ -20,6 +20,9 @@ from theorems.language import Theorem
 
 _STARTS = 12
 """So many starts may fail in a row; one that raises counts as four, for it will raise again."""
+_STOOD_STILL = 10.0
+"""A driver that did not look for so many seconds was stopped itself (``kill -STOP``, a debugger, a full machine)."""
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -62,6 +65,7 @@ class LocalPool(Pool):
         self._threads = threads or max(1, len(os.sched_getaffinity(0)) // workers)
         self._context = multiprocessing.get_context("spawn")
         self._stillborn = 0
+        self._looked = time.monotonic()
         self._workers: list[_Worker] = []
         try:
             for _ in range(workers):
@@ -93,6 +97,12 @@ class LocalPool(Pool):
     def wait(self, seconds: float) -> Sequence[Done | Failed]:
         watched: list[Any] = [w.pipe for w in self._workers] + [w.process.sentinel for w in self._workers]
         wait(watched, seconds)
+        now = time.monotonic()
+        if now - self._looked > seconds + _STOOD_STILL:
+            # Its workers stood still as well, or have their results ready: they are not to be blamed for that time.
+            for worker in self._workers:
+                worker.began += now - self._looked
+        self._looked = now
         told: list[Done | Failed] = []
         for index, worker in enumerate(self._workers):
             told += self._listen(index, worker)

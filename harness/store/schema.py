@@ -132,7 +132,12 @@ ALTER TABLE sessions ADD COLUMN cluster TEXT;
 
 _COVERAGE = "ALTER TABLE theorems ADD COLUMN coverage TEXT;"
 
-MIGRATIONS = (_FIRST, _REGIMES_AND_FAILURES, _COVERAGE)
+_STARTS = """
+ALTER TABLE theorems ADD COLUMN starts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE candidates ADD COLUMN choices TEXT;
+"""
+
+MIGRATIONS = (_FIRST, _REGIMES_AND_FAILURES, _COVERAGE, _STARTS)
 """The k-th script leads from version k - 1 to version k. Never change one that was released: add one."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -196,12 +201,13 @@ MEANINGS = {
         "best": "JSON: the best shard, with score, problem and words",
         "warning": "set where something is wrong with the harness itself",
         "coverage": "JSON: how many problems were scored, and the best score, by regime; all shards together",
+        "starts": "JSON: problems of earlier nights, frozen when the campaign started, for its first shards",
     },
     "shards": {
         "campaign": "its campaign",
         "theorem": "position of its statement",
         "number": "from 0 within the statement",
-        "key": "content hash of statement, seed, steps, device, level and looks: the same key is the same work",
+        "key": "content hash of statement, seed, steps, device, level, looks and starts: the same key is the same work",
         "state": "`done`, or `quarantined` after three tries",
         "seed": "of its search and of its fresh numbers",
         "first_look": "first of the eight look numbers that are its own",
@@ -224,6 +230,7 @@ MEANINGS = {
         "error": "one standard error of the score",
         "regime": "its structure, in words",
         "problem": "JSON: exact numbers",
+        "choices": "JSON: letters that the problem leaves open, exact; null where one has no text (or in old rows)",
     },
     "findings": {
         "campaign": "its campaign",

@@ -58,7 +58,7 @@ def made_up(shard: Shard) -> ShardResult:
         looks=int(found),
         says="Made up.",
         warning="",
-        candidates=({"score": score, "error": 0.0, "regime": "quadratic", "problem": {"number": shard.number}},),
+        candidates=({"score": score, "error": 0.0, "regime": "quadratic", "problem": {}, "choices": {}},),
         regimes={"quadratic": score, f"of {shard.seed % 3}": None},
         coverage=coverage_of(shard),
         finding=finding_text(shard) if found else None,

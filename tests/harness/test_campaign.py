@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import random
 import shutil
 import sqlite3
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +19,12 @@ from campaigns import FakePool, begin, contents, coverage_of, drive, entries, ma
 from fuzz.budget import Budget
 from harness.campaign.coverage import joined, summary_of
 from harness.campaign.driver import TRIES, CampaignError, Driver
+from harness.campaign.output import show_status
 from harness.campaign.plan import DECIDED, OPEN, PROVED, Plan, share_out
 from harness.campaign.pool import Done, Failed
 from harness.campaign.records import CampaignRecords, Ended
 from harness.campaign.shard import Shard, shard_seed, timeless
-from harness.campaign.status import audit, status_of
+from harness.campaign.status import audit, driven, status_of
 from harness.progress import Progress
 from harness.store import Store, StoreError
 
@@ -309,6 +313,29 @@ def test_a_full_disk_is_one_line_and_the_campaign_goes_on_after(
         drive(records, plan, budget, FakePool())
         assert some < 42
         assert contents(store) == undisturbed
+
+
+def test_a_campaign_whose_driver_was_killed_is_told_from_one_that_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    here = {"host": platform.node(), "process": os.getpid()}
+    assert driven("running", [{**here, "process": gone.pid}, here]) is True
+    assert driven("running", [here, {**here, "process": gone.pid}]) is False
+    assert driven("running", [{**here, "host": "elsewhere"}]) is None
+    assert driven("stopped", [here]) is False
+    plan, budget = plan_of(2)
+    with Store(tmp_path / "s.sqlite") as store:
+        begin(store, plan, budget)
+        store.connection.execute("UPDATE sessions SET host = ?, process = ?", (platform.node(), gone.pid))
+        show_status(status_of(store, 1), False)
+        said = capsys.readouterr().out
+        assert "test: interrupted." in said
+        assert "clipbounds campaign resume test\n" in said
+        store.connection.execute("UPDATE sessions SET process = ?", (os.getpid(),))
+        show_status(status_of(store, 1), False)
+        assert "test: running." in capsys.readouterr().out
 
 
 def test_shares_follow_weights_in_whole_shards() -> None:

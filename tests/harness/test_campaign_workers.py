@@ -111,6 +111,28 @@ def test_a_shard_that_was_answered_before_its_worker_died_is_done() -> None:
         assert told in ([Done(shard, made_up(shard))], [Failed(shard, "its worker was killed by SIGKILL")])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stood_still", [1.0, 1e6])
+def test_a_driver_that_stood_still_does_not_blame_its_workers(
+    stood_still: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver looks away for longer than its patience; a fault is planted where it does not notice that."""
+    monkeypatch.setattr("harness.campaign.workers._STOOD_STILL", stood_still)
+    with LocalPool(THEOREMS, 1, work=MadeUp(seconds=8.0), patience=4.0) as pool:
+        while not pool.free:
+            pool.wait(0.1)
+        shard = PLAN.shard(0, 0)
+        pool.submit(shard)
+        time.sleep(6.0)
+        told = []
+        while not told:
+            told = [*pool.wait(0.1)]
+    if stood_still < 6:
+        assert told == [Done(shard, made_up(shard))]
+    else:
+        assert told == [Failed(shard, "it took longer than 4 s and was ended")]
+
+
 ORPHANS = """
 import sys
 sys.path.insert(0, {tests!r})

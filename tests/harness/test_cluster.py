@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -62,12 +64,18 @@ def test_a_cluster_gives_what_one_machine_gives_though_a_node_is_killed(
     nodes: subprocess.Popen[str], address: str, tmp_path: Path
 ) -> None:
     local, cluster = tmp_path / "local.sqlite", tmp_path / "cluster.sqlite"
-    process = campaign(*CAMPAIGN, *SMALL, "--workers", "2", "--store", str(local))
+    # An earlier night, from whose problems both begin.
+    process = campaign("start", "D2", "--seed", "6", "--budget", "2000steps", "--workers", "1", "--store", str(local))
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    process = campaign(*CAMPAIGN, *SMALL, "--cluster", address, "--store", str(cluster))
+    shutil.copy(local, cluster)
+    process = campaign(*CAMPAIGN, *SMALL, "--starts", "store", "--workers", "2", "--store", str(local))
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    earlier = _shards(cluster)
+    process = campaign(*CAMPAIGN, *SMALL, "--starts", "store", "--cluster", address, "--store", str(cluster))
     deadline = time.monotonic() + 200
-    while _shards(cluster) < 2:
+    while _shards(cluster) < earlier + 2:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -79,11 +87,12 @@ def test_a_cluster_gives_what_one_machine_gives_though_a_node_is_killed(
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     with Store(local, read_only=True) as one, Store(cluster, read_only=True) as other:
-        assert audit(other, 1) == []
-        expected = essence(one, 1)
-        assert essence(other, 1) == expected
-        assert at < len(expected["shards"]), "the node was killed too late to matter"
-        assert other.value("SELECT cluster FROM sessions") == address
+        assert audit(other, 2) == []
+        expected = essence(one, 2)
+        assert essence(other, 2) == expected
+        assert json.loads(expected["theorems"][0]["starts"]), "nothing was handed on"
+        assert at - earlier < len(expected["shards"]), "the node was killed too late to matter"
+        assert other.value("SELECT cluster FROM sessions WHERE campaign = 2") == address
         assert other.value("SELECT count(*) FROM failures WHERE counted") == 0
     print("add", file=nodes.stdin, flush=True)
     assert nodes.stdout.readline() == "2 nodes\n"

@@ -1,4 +1,4 @@
-"""The workflows: thin calls of scripts that exist, and scripts that do what they say, in a short form."""
+"""The scripts of the workflows do what they say, in a short form. The workflow files: ``test_workflow_files.py``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-import yaml
 from conftest import ENTRY, false_bias, make_finding, plugin, stuck_problem
 
 from harness.finding import Finding
 from harness.plugin.summary import SummaryError, cases, comment, issue, main, new_findings
+from harness.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 JUNIT = """<testsuites><testsuite name="pytest">
 <testcase classname="claims.bias.check" name="bias"><properties><property name="clipbounds_verdict" value="no_proof"/>
 </properties></testcase>
@@ -37,52 +35,6 @@ JUNIT = """<testsuites><testsuite name="pytest">
 </properties><skipped type="pytest.xfail" message="falls as declared: refuted"/></testcase>
 <testcase classname="test_plain" name="test_arithmetic"/>
 </testsuite></testsuites>"""
-
-
-# -- the files ---------------------------------------------------------------------------------------------------------
-
-
-def faults(workflow: Any) -> list[str]:
-    """What is wrong with a workflow: missing parts, or a step that is more than the call of a script that exists."""
-    found = []
-    # YAML 1.1 reads the key "on" as true.
-    if True not in workflow and "on" not in workflow:
-        found.append("no trigger")
-    if "permissions" not in workflow:
-        found.append("no permissions")
-    for name, job in workflow.get("jobs", {}).items():
-        if "timeout-minutes" not in job:
-            found.append(f"{name}: no time limit")
-        for step in job.get("steps", []):
-            if ("run" in step) == ("uses" in step):
-                found.append(f"{name}: a step either runs or uses: {step}")
-            words = step.get("run", "bash ci/test").split()
-            if len(words) < 2 or words[0] != "bash" or "\n" in step.get("run", ""):
-                found.append(f"{name}: not a thin call: {step['run']}")
-            elif not (ROOT / words[1]).is_file():
-                found.append(f"{name}: no such script: {words[1]}")
-            if "uses" in step and "@v" not in step["uses"]:
-                found.append(f"{name}: no version: {step['uses']}")
-    return found if workflow.get("jobs") else [*found, "no jobs"]
-
-
-@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_a_workflow_calls_scripts_that_exist(file: Path) -> None:
-    assert faults(yaml.safe_load(file.read_text(encoding="utf-8"))) == []
-
-
-def test_all_workflows_are_there() -> None:
-    assert {file.stem for file in WORKFLOWS} >= {"ci", "pull-request", "nightly", "weekly"}
-
-
-def test_a_planted_fault_of_a_workflow_is_seen() -> None:
-    good = {"on": "push", "permissions": {}, "jobs": {"a": {"timeout-minutes": 1, "steps": [{"run": "bash ci/test"}]}}}
-    assert faults(good) == []
-    for run, word in (("bash ci/tset", "no such script"), ("make", "not a thin call"), ("bash ci/test\nls", "thin")):
-        bad = {**good, "jobs": {"a": {"timeout-minutes": 1, "steps": [{"run": run}]}}}
-        assert word in faults(bad)[0]
-    assert "no version" in faults({**good, "jobs": {"a": {"timeout-minutes": 1, "steps": [{"uses": "x@main"}]}}})[0]
-    assert faults({}) == ["no trigger", "no permissions", "no jobs"]
 
 
 # -- comment and issue -------------------------------------------------------------------------------------------------
@@ -267,9 +219,14 @@ def test_a_night_in_short(repository: Path) -> None:
 
 @pytest.mark.slow
 def test_a_night_with_a_campaign(repository: Path) -> None:
-    """The store is kept and holds one more campaign after the second night; the site has a page."""
+    """The store is kept and holds one more campaign after the second night, which begins from what the first one left;
+    the site has a page. A third takes up the second, which was cut short."""
     options = {"BUDGET": "20000steps", "CAMPAIGN": "100000steps", "SEED": "1"}
-    for nights in (1, 2):
+    for night in (1, 2, 3):
+        nights = min(night, 2)
+        if night == 3:
+            with Store(repository / ".clipbounds" / "store.sqlite") as store:
+                store.connection.execute("UPDATE campaigns SET state = 'running' WHERE id = 2")
         done = script("nightly", "claims/convergence.py", cwd=repository, **options)
         assert done.returncode == 0, done.stdout + done.stderr
         command = ["-m", "harness.cli", "export", "--store", ".clipbounds/store.sqlite"]
@@ -281,6 +238,10 @@ def test_a_night_with_a_campaign(repository: Path) -> None:
         )
         rows = [json.loads(line) for line in told.splitlines()]
         assert [row["state"] for row in rows] == ["finished"] * nights
+        with Store(repository / ".clipbounds" / "store.sqlite", read_only=True) as store:
+            begun = store.rows("SELECT campaign, starts FROM theorems ORDER BY campaign")
+            assert all(json.loads(row["starts"]) for row in begun if row["campaign"] == 2)
+            assert store.value("SELECT count(*) FROM sessions") == night
         assert (repository / "clipbounds-nightly" / "campaign" / "run.json").is_file()
         assert (repository / "clipbounds-nightly" / "site" / "index.html").is_file()
     assert not (repository / "clipbounds-nightly" / "issue.md").exists()
@@ -315,6 +276,14 @@ def test_an_engine_that_became_slower_is_seen(tmp_path: Path, capsys: pytest.Cap
     assert ratio.main([str(tmp_path / "new.md"), str(tmp_path / "old.md")]) == 2
     assert ratio.main([str(tmp_path / "absent.md")]) == 2
     assert "have no row in common" in capsys.readouterr().err
+
+
+def test_mutants_that_were_not_tried_are_not_killed() -> None:
+    mutants = module("mutants")
+    results = "    a.b.x_f__mutmut_1: killed\n    a.b.x_f__mutmut_2: not checked\n    a.b.x_g__mutmut_1: no tests\n"
+    assert [m["end"] for m in mutants.asked_for(results, "")] == ["killed", "not checked", "no tests"]
+    assert [m["end"] for m in mutants.asked_for(results, "a.b.x_f__*")] == ["killed", "not checked"]
+    assert mutants.asked_for(results, "a.b.x_h*") == []
 
 
 def test_a_survivor_that_is_not_listed_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,267 @@
+"""The loops of ``lanes.py`` as plain Python, one lane after the other: what mutation testing changes is what runs here.
+
+The compiled module is made from the text of ``lanes.py``, which other tests run; here the functions themselves are
+called, and the whole engine with them in the place of the compiled module, against the reference engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from fuzz.engine import Batch, Instance, cpu, kernels, lanes, philox, run
+from fuzz.engine.batch import ALGORITHMS
+
+Array = np.ndarray[Any, Any]
+FLAT = 1e200
+"""Its square overflows."""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Compiled code divides by zero without a word."""
+    with np.errstate(all="ignore"):
+        yield
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine runs ``lanes.py`` itself, with the generated formulas, three lanes at a time."""
+    source, roles = kernels.module_source("float64", few=True)
+    made: dict[str, Any] = {"__name__": "uncompiled"}
+    exec(source.split("# Elementary functions are inlined")[0], made)
+    for name in ("gradients", "values", "samples"):
+        monkeypatch.setattr(lanes, name, made[name])
+    parts = kernels.Kernels(lanes, roles["gradients"], roles["values"], roles["samples"])
+    monkeypatch.setattr(kernels, "load", lambda *_, **__: parts)
+    monkeypatch.setattr(cpu, "breadth", lambda _: 3)
+    # In this thread, where nobody is told of divisions by zero.
+    monkeypatch.setitem(vars(numba.config), "NUMBA_NUM_THREADS", 1)
+
+
+def rows(*values: list[float]) -> Array:
+    """Coordinates of lanes, [d, lanes]."""
+    return np.array(values)
+
+
+def fresh(n: int) -> tuple[Array, Array]:
+    """``size`` with what was left in it, and no poison."""
+    return np.full(n, 7.0), np.zeros(n)
+
+
+# -- norms and the clip ------------------------------------------------------------------------------------------------
+
+
+def test_norms() -> None:
+    size, _ = fresh(3)
+    lanes.norms(rows([3.0, -4.0, FLAT]), size, 1, 3)
+    assert size.tolist() == [3.0, 4.0, FLAT]
+    lanes.norms(rows([3.0, 2.0, 0.0], [4.0, -3.0, 0.0], [12.0, 6.0, 0.0]), size, 3, 3)
+    assert size.tolist() == [13.0, 7.0, 0.0]
+    # Lanes beyond the last are left alone.
+    lanes.norms(rows([3.0, 9.0, 9.0], [4.0, 9.0, 9.0]), size, 2, 1)
+    assert size.tolist() == [5.0, 7.0, 0.0]
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_norms_are_added_to_their_sums_and_what_is_not_finite_poisons(dimension: int) -> None:
+    size, poison = fresh(3)
+    mean = np.array([1.0, 2.0, 3.0])
+    g = rows([3.0, -5.0, 0.0]) if dimension == 1 else rows([3.0, -3.0, FLAT], [4.0, 4.0, 0.0])
+    expected = [3.0, 5.0, 0.0] if dimension == 1 else [5.0, 5.0, np.inf]
+    lanes.measure(g, size, mean, poison, dimension, 3)
+    assert size.tolist() == expected
+    assert mean.tolist() == [1 + expected[0], 2 + expected[1], 3 + expected[2]]
+    np.testing.assert_equal(poison, [0.0, 0.0, 0.0 if dimension == 1 else np.nan])
+    # In one dimension an infinite gradient spoils the state by itself, in the step that follows.
+    lanes.measure(rows([1.0]), size, mean, poison, 1, 0)
+    assert mean[0] == 1 + expected[0]
+
+
+STEP, THRESHOLD = 0.5, 2.0
+CLIPPED = [(0.0, 0.0), (1.5, 1.5), (-2.0, -2.0), (2.5, 2.0), (-8.0, -2.0), (FLAT, 2.0)]
+"""Gradients in one dimension, and what is left of them: none, below, at and above the threshold."""
+
+
+def test_a_clipped_step_in_one_dimension() -> None:
+    g, expected = (rows([pair[k] for pair in CLIPPED]) for k in (0, 1))
+    x = np.full_like(g, 10.0)
+    size, poison = fresh(len(CLIPPED))
+    lanes.clipped_step(x, g, size, poison, STEP, THRESHOLD, 1, len(CLIPPED) - 1)
+    assert x[0, :-1].tolist() == [10.0 - STEP * e for e in expected[0, :-1]]
+    assert x[0, -1] == 10.0
+    assert poison.tolist() == [0.0] * len(CLIPPED)
+    x = rows([10.0, 10.0])
+    lanes.clipped_step(x, rows([np.inf, np.nan]), size, poison, STEP, THRESHOLD, 1, 2)
+    assert np.isnan(x).all()
+
+
+VECTORS = rows([0.0, 1.2, -1.2, 3.0, -30.0], [0.0, 0.9, 1.6, -4.0, 40.0])
+LEFT = rows([0.0, 1.2, -1.2, 1.2, -1.2], [0.0, 0.9, 1.6, -1.6, 1.6])
+"""Norms 0, 1.5, 2, 5 and 50; clipped to 2."""
+
+
+def test_a_clipped_step_in_two_dimensions() -> None:
+    x = np.full_like(VECTORS, 10.0)
+    size, poison = fresh(5)
+    lanes.clipped_step(x, VECTORS, size, poison, STEP, THRESHOLD, 2, 5)
+    np.testing.assert_allclose(x, 10.0 - STEP * LEFT, rtol=1e-15)
+    assert poison.tolist() == [0.0] * 5
+    x, before = rows([10.0, 10.0], [10.0, 10.0]), rows([FLAT, 3.0], [0.0, 4.0])
+    lanes.clipped_step(x, before, size, poison, STEP, THRESHOLD, 2, 2)
+    # Clipped to nothing, and so poisoned for good.
+    assert x[0].tolist() == [10.0, 10.0 - 0.6]
+    assert np.isnan(poison[0])
+    assert poison[1] == 0.0
+    lanes.clipped_step(x, rows([3.0], [4.0]), size, poison, STEP, THRESHOLD, 2, 1)
+    assert np.isnan(poison[0])
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_clipped_samples_are_added(dimension: int) -> None:
+    g = rows([pair[0] for pair in CLIPPED[:5]]) if dimension == 1 else VECTORS
+    expected = rows([pair[1] for pair in CLIPPED[:5]]) if dimension == 1 else LEFT
+    update = np.full_like(g, 100.0)
+    size, poison = fresh(5)
+    lanes.add_clipped(update, g, size, poison, THRESHOLD, dimension, 5)
+    np.testing.assert_allclose(update, 100.0 + expected, rtol=1e-15)
+    assert poison.tolist() == [0.0] * 5
+    bad = rows([np.inf]) if dimension == 1 else rows([FLAT], [0.0])
+    lanes.add_clipped(update, bad, size, poison, THRESHOLD, dimension, 1)
+    lanes.add_clipped(update, g, size, poison, THRESHOLD, dimension, 1)
+    assert np.isnan(poison[0])
+
+
+def test_small_loops() -> None:
+    g = rows([1.0, 2.0, 9.0], [3.0, -4.0, 9.0])
+    out = np.full_like(g, 5.0)
+    lanes.fill(out, g, 3.0, 2)
+    assert out.tolist() == [[3.0, 6.0, 5.0], [9.0, -12.0, 5.0]]
+    lanes.add(out, g, -2.0, 2)
+    assert out.tolist() == [[1.0, 2.0, 5.0], [3.0, -4.0, 5.0]]
+    lanes.divide(out, 4, 2)
+    assert out.tolist() == [[0.25, 0.5, 5.0], [0.75, -1.0, 5.0]]
+
+
+# -- words and noise ---------------------------------------------------------------------------------------------------
+
+KEYS = (0x9E3779B9, 0xFFFFFFFF)
+
+
+def test_words_are_those_of_the_stream() -> None:
+    words = np.zeros((3, 2, 4, 5), np.uint32)
+    lanes.philox_lanes(words, 1, 1, *KEYS, 2**32 - 3, 7, 2**31, 3, 4)
+    replicas = np.array([2**32 - 3, 2**32 - 2, 2**32 - 1, 0], np.uint32)
+    np.testing.assert_array_equal(words[1, 1, :, :4], philox.words(KEYS, replicas, 7, 2**31, 3))
+    words[1, 1, :, :4] = 0
+    assert not words.any(), "other samples, streams and lanes are left alone"
+
+
+class Law:
+    """Stands for the generated laws: adds what it was told, and remembers what it was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+        self.asked: list[tuple[int, int, int]] = []
+        self.words: list[Array] = []
+        self.values = values
+        monkeypatch.setattr(lanes, "samples", self)
+
+    def __call__(self, family: int, words: Array, k: int, q: int, *rest: Any) -> None:
+        _size, c, _h, instance, j, out, count = rest
+        assert (family, c, instance, count) == (5, 2.5, 3, 2)
+        self.asked.append((k, q, j))
+        self.words.append(words[k, :, q, :].copy())
+        for i in range(count):
+            out[j, i] += self.values[j] * (i + 1)
+
+
+def noise(law: tuple[int, int, int, int], dimension: int, step: int, drawn: Array, words: Array) -> Array:
+    """What is added to zeros by the noise of sample 4, whose words are in row 1."""
+    out, g = np.zeros((dimension, 3)), rows([3.0, 0.0, 9.0], [4.0, 0.0, 9.0], [0.0, 0.0, 9.0])[:dimension]
+    size = np.array([5.0, 0.0, 9.0])
+    scratch = np.full((2, 3), 9.0)
+    arguments = (scratch, words, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, np.zeros(1), 3, 2)
+    lanes.add_noise(out, g, size, *arguments)
+    return out
+
+
+def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    law = Law(monkeypatch, [1.0, 10.0, 100.0])
+    drawn, words = np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32)
+    out = noise((5, 2, 2, 0), 3, 2, drawn, words)
+    assert out.tolist() == [[1.0, 2.0, 0.0], [10.0, 20.0, 0.0], [100.0, 200.0, 0.0]]
+    # Draws 6, 7 and 8: the last two words of block 1, then the first of block 2.
+    assert law.asked == [(1, 2, 0), (1, 3, 1), (1, 0, 2)]
+    assert drawn.tolist() == [-1, 2, -1]
+    replicas = np.array([6, 7], np.uint32)
+    for at, (block, word) in enumerate([(1, 2), (1, 3), (2, 0)]):
+        for stream in (0, 1):
+            expected = philox.words(KEYS, replicas, block, 4, 2 + stream)[word]
+            np.testing.assert_array_equal(law.words[at][stream, :2], expected)
+    # What is held is not drawn again: here it was spoilt, and the next step stays in its block.
+    words[:] = 77
+    noise((5, 2, 2, 0), 1, 9, drawn, words)
+    assert (words == 77).all()
+    assert law.asked[-1] == (1, 1, 0)
+
+
+def test_a_law_of_one_stream_draws_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Law(monkeypatch, [1.0])
+    words = np.zeros((3, 2, 4, 3), np.uint32)
+    noise((5, 1, 2, 0), 1, 0, np.full(3, -1), words)
+    assert words[1, 0, :, :2].all()
+    assert not words[1, 1].any()
+
+
+def test_shared_noise_reads_the_words_of_the_first_coordinate(monkeypatch: pytest.MonkeyPatch) -> None:
+    law = Law(monkeypatch, [1.0, 10.0, 100.0])
+    out = noise((5, 1, 0, 1), 3, 1, np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32))
+    assert out.tolist() == [[1.0, 2.0, 0.0], [10.0, 20.0, 0.0], [100.0, 200.0, 0.0]]
+    assert law.asked == [(1, 3, 0), (1, 3, 1), (1, 3, 2)]
+
+
+def test_noise_along_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One draw, along g/|g|; where g is 0, along the first axis."""
+    law = Law(monkeypatch, [10.0])
+    out = noise((5, 1, 0, 2), 3, 1, np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32))
+    assert law.asked == [(1, 3, 0)]
+    assert out[:, 0].tolist() == [10.0 * 0.6, 10.0 * 0.8, 0.0]
+    assert out[:, 1].tolist() == [20.0, 0.0, 0.0]
+    assert not out[:, 2].any()
+
+
+# -- whole runs --------------------------------------------------------------------------------------------------------
+
+
+def batch(algorithm: str, dimension: int) -> Batch:
+    """Runs of different lengths that clip and do not clip, one that overflows, one without noise."""
+    start = [2.0, -1.0][:dimension]
+    made = [
+        Instance("quadratic", {"curvature": 1.0}, start, 0.3, 0.7, 4, "two_point", {"up": 1.5, "probability": 0.125}),
+        Instance("huber", {"curvature": 1.0, "slope": 0.5}, start, 0.5, 1.0, 3),
+        Instance("quartic", {"curvature": 1.0, "quartic": 1.0}, [1e200] * dimension, 0.5, 1.0, 2),
+        Instance("quadratic", {"curvature": 1.0}, [0.0] * dimension, 0.5, 1.0, 1),
+    ]
+    several = algorithm != "clipped_sgd"
+    zeta = 0.2 * (1.0 + np.arange(len(made))) if algorithm == "dp_sgd" else np.zeros(0)
+    return replace(Batch.of(made, seed=5), algorithm=algorithm, samples=1 + several, privacy_deviation=zeta)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("dimension", [1, 2])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_whole_runs_are_those_of_the_reference(algorithm: str, dimension: int) -> None:
+    what = batch(algorithm, dimension)
+    options: dict[str, Any] = {"record": 4, "groups": 2, "first_replica": 2, "checkpoints": [0, 2]}
+    ours, reference = (run(what, 8, backend=b, **options) for b in ("cpu", "reference"))
+    assert ours.valid.tolist() == reference.valid.tolist()
+    assert not ours.valid[2].any()
+    for name in vars(reference):
+        one, other = getattr(ours, name), getattr(reference, name)
+        if isinstance(other, np.ndarray) and other.dtype == np.float64:
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12, err_msg=name)
