@@ -107,7 +107,9 @@ def _run_chunk(
         np.array([compiled.samples[n].number for n in noises], np.int64),
         np.array([law.words for law in laws], np.int64),
         np.array([_LAYOUTS.index(law.layout) for law in laws], np.int64),
+        np.array([not law.depends_on_state for law in laws]),
         noise_numbers,
+        noise_numbers.astype(real),
         # Copies, since compiled code is typed by the arrays' being writable too.
         start,
         step_size,
@@ -118,6 +120,7 @@ def _run_chunk(
         batch.samples,
         compiled.samples[PRIVACY_LAW].number,
         privacy_numbers,
+        privacy_numbers.astype(real),
         plan.first_replica,
         plan.checkpoints.copy(),
         *outputs.values(),

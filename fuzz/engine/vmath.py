@@ -34,20 +34,14 @@ PIO2_3 = 2.02226624879595063154e-21
 
 
 def expm1_reduced(r: Any) -> Any:
-    """``e^r - 1`` for ``|r| <= ln(2)/2``: Taylor's series to degree 13, remainder below 5e-18 relative."""
-    tail = 1.0 / 6227020800.0
-    tail = tail * r + 1.0 / 479001600.0
-    tail = tail * r + 1.0 / 39916800.0
-    tail = tail * r + 1.0 / 3628800.0
-    tail = tail * r + 1.0 / 362880.0
-    tail = tail * r + 1.0 / 40320.0
-    tail = tail * r + 1.0 / 5040.0
-    tail = tail * r + 1.0 / 720.0
-    tail = tail * r + 1.0 / 120.0
-    tail = tail * r + 1.0 / 24.0
-    tail = tail * r + 1.0 / 6.0
-    tail = tail * r + 0.5
-    return r + r * r * tail
+    """``e^r - 1`` for ``|r| <= ln(2)/2``: ``r + r c/(2 - c)``, where c is r less a polynomial in ``r^2``."""
+    z = r * r
+    series = z * 4.13813679705723846039e-08 - 1.65339022054652515390e-06
+    series = series * z + 6.61375632143793436117e-05
+    series = series * z - 2.77777777770155933842e-03
+    series = series * z + 1.66666666666666019037e-01
+    c = r - z * series
+    return r + r * c / (2.0 - c)
 
 
 def power_of_two(k: Any) -> Any:
