@@ -30,7 +30,7 @@ from fuzz.problem import Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.shapes import coordinates
 from theorems.language.functions import LATTICE, NOISES
-from theorems.language.parameters import Parameter
+from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
 
 ALL_STEPS = 8192
@@ -128,10 +128,7 @@ class RunLandscape:
             "T": steps,
             "F0": objectives.gap,
             "R0": objectives.distance,
-            **{
-                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
-                for p in reading.free
-            },
+            **free_letters(reading, numbers, self.pins, count),
         }
         letters = reading.fill(known, {**objectives.tight, "deviation": deviation})
         if reading.sigma_letter is not None:
@@ -229,11 +226,12 @@ class RunLandscape:
 
 
 def free_letters(reading: Reading, numbers: Letters, pins: Mapping[str, float], count: int) -> Letters:
-    """Values [N] of the letters that no problem settles: genes, or pinned."""
+    """Values [N] of the letters that no problem settles: genes, or pinned; whole where their domain asks for it."""
     found: Letters = {}
     for parameter in reading.free:
         name = str(parameter.name)
-        found[name] = numbers[f"free {name}"] if f"free {name}" in numbers else np.full(count, pins[name])
+        value = numbers.get(f"free {name}", np.full(count, pins.get(name, 1.0)))
+        found[name] = np.round(value) if parameter.domain is Domain.POSITIVE_INTEGER else value
     return found
 
 
