@@ -24,16 +24,16 @@ times that.
 ``-N <= f'' <= L`` and ``eta L <= 2`` has slopes in ``[-1, 1 + eta N]``, so the rate is ``1 + eta N``: 1 if f is convex.
 In more dimensions, with ``theta = eta L``:
 
-- *Quadratics, theta <= 2.* With H the Hessian and D the derivative of the projection, ``0 <= D <= I``, a step moves
-  ``v`` to ``(I - eta D H) v``. In the norm ``|v|_H = |H^(1/2) v|`` that map is symmetric (``H D H`` is) with eigenvalues
-  in ``[1 - theta, 1]``, so the rate is 1 there. An error e of one step has ``|e|_H <= sqrt(L) |e|``, a gradient moves by
-  ``|H v| <= sqrt(L) |v|_H``, and a value by ``|<v, H (x + y)>|/2 <= |v|_H sqrt(L) max(|x|, |y|)``.
+- *Quadratics, theta <= 2.* With H the Hessian and D the derivative of the projection, ``0 <= D <= I``, a step takes a
+  difference ``v`` to ``(I - eta D H) v``. In the norm ``|v|_H = |H^(1/2) v|`` that map is symmetric, as ``H D H`` is,
+  with eigenvalues in ``[1 - theta, 1]``: the rate is 1 there. An error e of one step has ``|e|_H <= sqrt(L) |e|``, a
+  gradient moves by ``|H v| <= sqrt(L) |v|_H``, a value by ``|<v, H (x + y)>|/2 <= |v|_H sqrt(L) max(|x|, |y|)``.
 - *Convex.* Let ``v = x - y``, ``|v| = 1``, ``w`` the difference of the gradients, ``p`` that of the clipped steps and
   ``|w| = L s``. Coordinate by coordinate ``v_i w_i >= w_i^2/L``, so ``<v, w> >= L s^2`` and ``s <= 1``. Projections are
-  firmly nonexpansive, ``|p|^2 <= <w, p>``: p lies in the ball with diameter [0, w], so
-  ``<v, p> >= (<v, w> - |w|)/2 >= L (s^2 - s)/2``. Hence ``|v - eta p|^2 <= 1 + theta s - theta (1 - theta) s^2``, at most
-  ``1 + theta/(4 (1 - theta))`` for ``theta <= 1/2`` and ``1 + theta^2`` beyond.
-- *Otherwise* it is ``1 + theta``.
+  firmly nonexpansive, ``|p|^2 <= <w, p>``: p lies in the ball with diameter [0, w], and so
+  ``<v, p> >= (<v, w> - |w|)/2 >= L (s^2 - s)/2``. Hence ``|v - eta p|^2 <= 1 + theta s - theta (1 - theta) s^2``, at
+  most ``1 + theta/(4 (1 - theta))`` for ``theta <= 1/2`` and ``1 + theta^2`` beyond.
+- *Otherwise* the rate is ``1 + theta``.
 """
 
 from __future__ import annotations

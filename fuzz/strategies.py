@@ -52,7 +52,8 @@ _DIMENSIONS = {
     "noisy": (*_LINE, 2, 2, 2, 8, 64),
     "other": (1, 1, 1, 2),
 }
-"""How often which dimension is drawn; most bounds are met on a line, and a step in 64 dimensions takes as long as 64."""
+"""How often which dimension is drawn: most bounds are met on a line, and a step in 64 dimensions takes as long as 64
+steps."""
 _TURNS = 1 << 16
 
 

@@ -230,8 +230,8 @@ def free_letters(reading: Reading, numbers: Letters, pins: Mapping[str, float], 
     found: Letters = {}
     for parameter in reading.free:
         name = str(parameter.name)
-        value = numbers.get(f"free {name}", np.full(count, pins.get(name, 1.0)))
-        found[name] = np.round(value) if parameter.domain is Domain.POSITIVE_INTEGER else value
+        value: Floats = numbers.get(f"free {name}", np.full(count, pins.get(name, 1.0)))
+        found[name] = np.asarray(np.round(value)) if parameter.domain is Domain.POSITIVE_INTEGER else value
     return found
 
 

@@ -274,10 +274,11 @@ class Audit:
         """A violation, if it stands on fresh numbers."""
         quantity, training = theorem.claim.quantity, setting.training
         allowance = training_allowance(training, quantity)
-        assert found.bound is not None
+        claimed = found.bound
+        assert claimed is not None
         if allowance is None:
             return replace(found, verdict="undecided", reason="no bound on rounding errors is known for this run")
-        null = found.bound + allowance
+        null = claimed + allowance
         exact = not training.stochastic
         # Without noise there is nothing that chance could decide.
         look = None if exact else self.ledger.next_look()
@@ -303,7 +304,7 @@ class Audit:
             mean = float(np.min(self.measured(quantity, one)))
             if mean > null:
                 reason = f"{mean:.8g} is measured, {null:.8g} allowed, rounding included; two engines agree"
-                return replace(found, verdict="violated", measured=mean, ratio=mean / found.bound, reason=reason)
+                return replace(found, verdict="violated", measured=mean, ratio=mean / claimed, reason=reason)
             return replace(found, verdict="undecided", reason="the excess is within the allowance for rounding")
         values, evidence, done = self.measured(quantity, one)[:0], 0.0, 0
         while done < _MOST and evidence < look.log10_threshold:
@@ -312,7 +313,7 @@ class Audit:
             values, done = np.concatenate([values, self.measured(quantity, more)]), done + count
             evidence = log10_e(values, null)
         mean = float(values.mean(0).min() if values.ndim == 2 else values.mean())
-        ratio = mean / found.bound
+        ratio = mean / claimed
         found = replace(found, measured=mean, ratio=ratio, log10_e=evidence)
         if evidence >= look.log10_threshold:
             reason = f"e = 10^{evidence:.2f} on {done} fresh runs, 10^{look.log10_threshold:.2f} was needed"

@@ -219,8 +219,7 @@ class AuditReplay:
         origin = {True: "as shipped", False: "NOT as shipped by the installed scikit-learn", None: "from the file"}
         shown = [
             f"{record.statement.name}: {record.statement.text}",
-            f"violation on training runs, data {record.data} ({origin[self.shipped]}), {len(record.rows)} samples; "
-            "hashes and schema are sound",
+            f"violation on training runs, data {record.data} ({origin[self.shipped]}); hashes and schema are sound",
             f"bound {self.bound!r} (then {record.bound!r})",
         ]
         for told, seen in (("again", self.again), ("on other random numbers", self.fresh)):

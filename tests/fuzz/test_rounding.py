@@ -190,7 +190,7 @@ def test_errors_that_may_grow_have_no_allowance() -> None:
 
 
 def drawn_steps(theta: float, seed: int) -> tuple[np.ndarray, ...]:
-    """Directions v, curvatures in [0, 1] and derivatives of the clip (all of its orbits), and what a step makes of v."""
+    """Directions v, curvatures in [0, 1], and what a step makes of v, over all derivatives of the clip."""
     rng = np.random.default_rng(seed)
     count, d = 60_000, 2
     v = rng.normal(size=(count, d))

@@ -163,8 +163,13 @@ def test_growing_families_in_more_dimensions_are_certified_at_the_search_s_lette
         if found is None:
             continue
         problem, choices = found
-        constant, slack = (known[letter] for known in [letters_of(reading, problem, choices)[0]] for letter in ("L0", "L1"))
-        kind, (low, high) = type(theorem.smoothness), (sp.Rational(str(float(constant[0]) * f)) for f in (0.99, 1 + 1e-8))
+        constant, slack = (
+            known[letter] for known in [letters_of(reading, problem, choices)[0]] for letter in ("L0", "L1")
+        )
+        kind, (low, high) = (
+            type(theorem.smoothness),
+            (sp.Rational(str(float(constant[0]) * f)) for f in (0.99, 1 + 1e-8)),
+        )
         at = Q(*float(slack[0]).as_integer_ratio())
         certify(kind(high, at), problem)
         with pytest.raises(CertificateError, match="is needed"):

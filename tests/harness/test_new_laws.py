@@ -140,9 +140,7 @@ def test_a_long_run_in_a_direction_of_64_dimensions_is_decided() -> None:
     deviation = Q(21, 20)
     for claim, status in ((Q(1, 5), Status.REFUTED), (Q(26, 100), Status.UNDECIDED)):
         theorem = replace_claim(trajectory_theorem(), claim)
-        seen = confirm(
-            theorem, what, ledger=ErrorLedger(), seed=3, choices={sigma: deviation, L1: ZERO}, max_steps=1e6
-        )
+        seen = confirm(theorem, what, ledger=ErrorLedger(), seed=3, choices={sigma: deviation, L1: ZERO}, max_steps=1e6)
         assert seen.status is status, seen.reason
         assert 0 < seen.allowance < 1e-3 * seen.claimed
 

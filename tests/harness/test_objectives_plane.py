@@ -88,7 +88,9 @@ def test_a_sum_is_in_the_class_of_its_worst_coordinate_and_no_better(families: t
     given = sp.Rational(slack.numerator, slack.denominator)
     needed = least_smoothness(Family(PLUS.join(families), (one, other)), given, hessian=True)
     assert needed is not None
-    alone = [least_smoothness(Family(f, (n,)), given, hessian=True) for f, n in zip(families, (one, other), strict=True)]
+    alone = [
+        least_smoothness(Family(f, (n,)), given, hessian=True) for f, n in zip(families, (one, other), strict=True)
+    ]
     assert needed == larger(*alone)
     constant = Fraction(int(needed.p), int(needed.q)) if needed.is_Rational else Fraction(float(needed))
     with precision(BITS):
@@ -107,7 +109,8 @@ def test_rotated_sums_in_64_dimensions_keep_the_constant_of_their_profiles(hessi
     growth = Fraction(int(numbers["growth"].p), int(numbers["growth"].q))
     slack = growth * Fraction(3, 2)
     faded = [
-        {**numbers, "growth": numbers["growth"] / (1 + i % 2), "curvature": sp.Rational(9, 8 + i % 6)} for i in range(64)
+        {**numbers, "growth": numbers["growth"] / (1 + i % 2), "curvature": sp.Rational(9, 8 + i % 6)}
+        for i in range(64)
     ]
     objective = Family("piecewise_exponential", tuple(faded))
     needed = least_smoothness(objective, sp.Rational(slack.numerator, slack.denominator), hessian=hessian)
@@ -126,7 +129,9 @@ def test_rotated_sums_in_64_dimensions_keep_the_constant_of_their_profiles(hessi
     axes[::2] = rotation[0]
     far = float(max(map(abs, Shape.of(numbers).marks))) + reach
     points = axes * np.linspace(-far, far, count)[:, None]
-    steps = axes * rng.choice([-1.0, 1.0], (count, 1)) + rng.normal(size=(count, 64)) * rng.choice([0.0, 0.3], (count, 1))
+    steps = axes * rng.choice([-1.0, 1.0], (count, 1)) + rng.normal(size=(count, 64)) * rng.choice(
+        [0.0, 0.3], (count, 1)
+    )
     steps *= reach * rng.choice([1.0, *rng.random(7)], (count, 1)) / np.linalg.norm(steps, axis=1, keepdims=True)
     change = np.linalg.norm(rotated(points + steps) - rotated(points), axis=1) / np.linalg.norm(steps, axis=1)
     demand = (change - float(slack) * np.linalg.norm(rotated(points), axis=1)).max() / float(needed)
