@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,8 @@ class Structure:
         pieces: how many pieces right and left of the minimum a piecewise profile has.
         dips: whether its gradient may change sign away from the minimum.
         samples: of a step, for algorithms that take several.
+        turn: 0, or the number of a random direction (of a random plane, if even) in which the atoms of a finite law
+            lie; the only atoms that there are in more than three dimensions.
     """
 
     objective: str = "quadratic"
@@ -56,11 +59,13 @@ class Structure:
     pieces: tuple[int, int] = (0, 0)
     dips: bool = False
     samples: int = 1
+    turn: int = 0
 
     @property
     def regime(self) -> str:
         """A short name for reports."""
         law = f"{self.atoms} atoms{' mirrored' if self.mirrored else ''}" if self.noise == "finite" else self.noise
+        law += f" turned by {self.turn}" if self.turn else ""
         steps = f"T in [{self.steps[0]}, {self.steps[1]}]"
         ratio = f"sigma/c in [{self.deviation[0]:.3g}, {self.deviation[1]:.3g}]"
         shape = f" of {self.pieces[0]} and {self.pieces[1]} pieces{', may dip' * self.dips}" * (self.pieces[0] > 0)
@@ -97,7 +102,7 @@ def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
     return {gene.name: quantise(gene.decode(raw[:, k])) for k, gene in enumerate(genes)}
 
 
-_EACH = 3
+EACH = 3
 """Up to this many coordinates each has numbers of its own."""
 _FAR = 12.0
 """Natural logarithms by which a gradient grows over one piece, at most."""
@@ -108,7 +113,7 @@ _FAR = 12.0
 
 def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
-    if structure.dimension > _EACH:
+    if structure.dimension > EACH:
         genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4), Gene("condition", 1.0, 1e8)]
     else:
         genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
@@ -124,6 +129,9 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
         genes.append(Gene("quartic", 1e-4, 1e2))
     if "growth" in names:
         genes.append(Gene("share", 1e-2, 1.0))
+        if structure.dimension > 1:
+            # From the first coordinate to the last; the ends are those of equal growth and of none to speak of.
+            genes.append(Gene("fade", 1e-3, 1.0))
     if names & {"quartic", "growth"}:
         genes.append(Gene("L1", 1e-2, 1e2))
     if "bend1" in names:
@@ -168,7 +176,7 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     d = structure.dimension
     kinds = profiles(structure.objective, d)
     one = np.ones(len(numbers["x0"]))
-    if d > _EACH:
+    if d > EACH:
         # Ladders: curvatures from 1 down to 1/condition, starts from x0 to x0 times stretch.
         steps = np.arange(d) / (d - 1)
         start = quantise(numbers["x0"][:, None] * numbers["stretch"][:, None] ** steps)
@@ -194,12 +202,13 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     if "bend1" in numbers:
         share, longest = numbers.get("share", np.zeros_like(one)), np.full_like(one, np.inf)
         if "share" in numbers:
-            growth = quantise(slack * share, up=False)
-            columns["growth"] = everywhere(growth)
+            fade = numbers.get("fade", one)[:, None] ** (np.arange(d) / max(d - 1, 1))
+            columns["growth"] = quantise((slack * share)[:, None] * fade, up=False)
             # Further out the gradient is beyond every float.
-            longest = _FAR / growth
+            farthest = _FAR / columns["growth"]
+            longest = farthest[:, 0]
             growing = [i for i, kind in enumerate(kinds) if kind.name == "piecewise_exponential"]
-            start[:, growing] = quantise(np.minimum(start[:, growing], 3 * longest[:, None]))
+            start[:, growing] = quantise(np.minimum(start[:, growing], 3 * farthest[:, growing]))
         # Under GS the gradient may at most double over 1/L1.
         tail = one if isinstance(reading.smoothness, HS) else np.minimum(one, 0.69 / np.maximum(share, 0.1))
         drawn = draw_pieces(
@@ -226,19 +235,24 @@ def describe(family: str, parameters: Floats, start: Floats, smooth: tuple[Float
     gradient = evaluate(family, "gradient", parameters, start)
     size, strong = np.abs(heights), np.full(len(start), np.inf)
     allowed = np.ones(len(start), np.bool_)
-    for i, kind in enumerate(kinds):
-        columns = columns_of(kind, parameters, i)
+    for kind in dict.fromkeys(kinds):
+        axes = [i for i, other in enumerate(kinds) if other is kind]
+        columns = columns_of(kind, parameters, axes)
+
+        def everywhere(values: npt.NDArray[Any], width: int = len(axes)) -> npt.NDArray[Any]:
+            return values.reshape(-1, width)
+
         if kind.name == "log_cosh":
             # Near 0 its value is a difference of terms of size slope^2/curvature.
-            size[:, i] += columns["slope"] ** 2 / columns["curvature"]
+            size[:, axes] += everywhere(columns["slope"] ** 2 / columns["curvature"])
         if kind.name in FAMILIES:
             # Where f falls, it is a difference of what it was and what it lost.
-            size[:, i] += 8 * np.abs(start[:, i]) * np.abs(gradient[:, i])
-            strength = piece_strength(columns, kind.name)
+            size[:, axes] += 8 * np.abs(start[:, axes]) * np.abs(gradient[:, axes])
+            strength = everywhere(piece_strength(columns, kind.name))
         else:
-            strength = columns["curvature"] if kind.name in ("quadratic", "quartic") else np.zeros(len(start))
-        strong = np.minimum(strong, strength)
-        allowed &= meets(kind, columns)
+            strength = everywhere(columns["curvature"] * (kind.name in ("quadratic", "quartic")))
+        strong = np.minimum(strong, strength.min(1))
+        allowed &= everywhere(meets(kind, columns)).all(1)
     allowed &= np.isfinite(heights).all(1) & (np.abs(gradient) < 1e100).all(1)
     gradient = np.where(allowed[:, None], gradient, 1.0)
     return Objectives(
@@ -266,16 +280,19 @@ def _slack(structure: Structure, reading: Reading, numbers: Letters) -> Floats:
 def smoothness(family: str, parameters: Floats, reading: Reading, slack: Floats) -> tuple[Floats, Floats]:
     """The least L0 for the given L1 [N], rounded up where it is not simply a curvature, and that L1."""
     needed = np.zeros(len(slack))
-    for i, kind in enumerate(profiles(family, parameters.shape[2])):
-        columns = columns_of(kind, parameters, i)
+    kinds = profiles(family, parameters.shape[2])
+    for kind in dict.fromkeys(kinds):
+        axes = [i for i, other in enumerate(kinds) if other is kind]
+        columns, room = columns_of(kind, parameters, axes), np.repeat(slack, len(axes))
         if kind.name == "quartic":
             with np.errstate(all="ignore"):  # with L1 = 0 there is none
-                least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], slack)
+                least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], room)
         elif kind.name in FAMILIES:
-            least = piece_smoothness(columns, slack, hessian=isinstance(reading.smoothness, HS))
+            least = piece_smoothness(columns, room, hessian=isinstance(reading.smoothness, HS))
         else:
-            needed = np.maximum(needed, columns["curvature"])
+            needed = np.maximum(needed, columns["curvature"].reshape(-1, len(axes)).max(1))
             continue
+        least = least.reshape(-1, len(axes)).max(1)
         finite = np.isfinite(least)
         rounded = quantise(np.where(finite, least, 1.0) * (1 + 1e-9), up=True)
         needed = np.maximum(needed, np.where(finite, rounded, np.inf))

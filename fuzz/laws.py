@@ -34,7 +34,7 @@ from fuzz.problem import Algorithm, Family, FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.reduction import mean_of
 from fuzz.shapes import coordinates
-from fuzz.trajectory import Choices, Scores, choices_of, exact
+from fuzz.trajectory import Choices, Scores, choices_of, exact, free_letters
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import (
     ClipSecondMoment,
@@ -142,10 +142,7 @@ class LawLandscape:
             "T": np.ones(count),
             "F0": objectives.gap,
             "R0": objectives.distance,
-            **{
-                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
-                for p in self.reading.free
-            },
+            **free_letters(self.reading, numbers, self.pins, count),
         }
         deviation = numbers.get("deviation", np.zeros(count))
         letters = self.reading.fill(known, {**objectives.tight, "deviation": deviation}, self.structure.samples)

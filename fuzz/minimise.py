@@ -231,6 +231,8 @@ class _Minimiser:
                 changed = {**self.choices, parameter: rational(simpler)}
                 if self.meter.spent:
                     return
+                if parameter.domain is Domain.POSITIVE_INTEGER and simpler.denominator != 1:
+                    continue
                 # Sigma must still bound the deviation; every other letter is the test's to judge.
                 if parameter == self.reading.sigma_letter and rational(simpler) < deviation_of(self.problem):
                     continue

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fuzz.draws import reproducible
 from fuzz.engine.batch import MOST_SAMPLES
-from fuzz.genes import Structure
+from fuzz.genes import EACH, Structure
 from fuzz.holds import Holds
 from fuzz.lattice_laws import SYMMETRIC_LAWS
 from fuzz.laws import LawLandscape
@@ -43,10 +43,20 @@ _EDGES = (
 """Laws that every search of noisy runs tries, beside an oracle; those of few atoms are drawn three times as often."""
 _GRID = 64
 _PIECES = ((2, 1), (3, 1), (3, 2), (5, 3))
-_WIDE = ("quadratic", "huber", "log_cosh")
-"""Families that are run in many dimensions, too: ill-conditioned ones."""
 _GROWING = ("quartic", "piecewise_exponential")
 """Families whose curvature has no bound."""
+_WIDE = ("quadratic", "huber", "log_cosh", *_GROWING)
+"""Families that are run in many dimensions, too: ill-conditioned ones."""
+_LINE = (1,) * 8
+_DIMENSIONS = {
+    "exact": (1, 1, 2, 8, 64),
+    "growing": (1, 1, 1, 2, 8, 64),
+    "noisy": (*_LINE, 2, 2, 2, 8, 64),
+    "other": (1, 1, 1, 2),
+}
+"""How often which dimension is drawn: most bounds are met on a line, and a step in 64 dimensions takes as long as 64
+steps."""
+_TURNS = 1 << 16
 
 
 def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
@@ -262,19 +272,21 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
         objective, noise = draw(st.sampled_from(weighed)), draw(st.sampled_from(often))
-        wide = objective in _WIDE and noise == "none" and not one_step
-        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 2, 8, 64) if wide else (1, 1, 1, 2)))
-        others = [name for name in objectives if name not in _GROWING and name != objective]
+        dimension = draw(st.sampled_from(_DIMENSIONS[_width(objective, noise, one_step)]))
+        others = [name for name in objectives if name != objective]
         if dimension == 2 and others and draw(st.booleans()):
             # Different shapes along the coordinates.
             objective = objective + PLUS + draw(st.sampled_from(others))
+        # Noisy runs in many dimensions are short ones: they are dear.
+        lengths = _STEPS if noise == "none" or dimension <= EACH else _STEPS[: 4 if dimension <= 8 else 3]
+        turned = noise == "finite" and (dimension > EACH or (dimension > 1 and draw(st.booleans())))
         shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         return Structure(
             objective=objective,
             noise=noise,
             dimension=dimension,
-            steps=(1, 1) if one_step else draw(st.sampled_from(_STEPS)),
+            steps=(1, 1) if one_step else draw(st.sampled_from(lengths)),
             deviation=draw(st.sampled_from(ranges)) if noise != "none" else (1e-2, 1e2),
             at_cap=draw(st.booleans()),
             tail=draw(st.sampled_from((1, -1))) if noise in NOISES and NOISES[noise].signed else 1,
@@ -283,6 +295,16 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),
             samples=draw(st.sampled_from(sample_counts(reading))),
+            turn=draw(st.integers(1, _TURNS)) if turned else 0,
         )
 
     return whole()
+
+
+def _width(objective: str, noise: str, one_step: bool) -> str:
+    """The key of :data:`_DIMENSIONS`."""
+    if one_step or objective not in _WIDE:
+        return "other"
+    if noise != "none":
+        return "noisy"
+    return "growing" if objective in _GROWING else "exact"

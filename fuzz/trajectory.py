@@ -31,7 +31,7 @@ from fuzz.problem import Algorithm, Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.shapes import coordinates
 from theorems.language.functions import LATTICE, NOISES
-from theorems.language.parameters import Parameter
+from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
 
 ALL_STEPS = 8192
@@ -132,10 +132,7 @@ class RunLandscape:
             "T": steps,
             "F0": objectives.gap,
             "R0": objectives.distance,
-            **{
-                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
-                for p in reading.free
-            },
+            **free_letters(reading, numbers, self.pins, count),
         }
         wide = quantise(numbers["privacy"] * c) if "privacy" in numbers else np.zeros(count)
         # A little narrower than the letter that bounds it: engines scale by a float next to zeta/sqrt(d).
@@ -246,11 +243,12 @@ class RunLandscape:
 
 
 def free_letters(reading: Reading, numbers: Letters, pins: Mapping[str, float], count: int) -> Letters:
-    """Values [N] of the letters that no problem settles: genes, or pinned."""
+    """Values [N] of the letters that no problem settles: genes, or pinned; whole where their domain asks for it."""
     found: Letters = {}
     for parameter in reading.free:
         name = str(parameter.name)
-        found[name] = numbers[f"free {name}"] if f"free {name}" in numbers else np.full(count, pins[name])
+        value: Floats = numbers.get(f"free {name}", np.full(count, pins.get(name, 1.0)))
+        found[name] = np.asarray(np.round(value)) if parameter.domain is Domain.POSITIVE_INTEGER else value
     return found
 
 
