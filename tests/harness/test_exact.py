@@ -589,10 +589,10 @@ def test_true_statements_never_fall(name: str) -> None:
     @settings(max_examples=25, deadline=None, derandomize=True, database=None)
     @given(problems(theorem))
     def never_violated(where: Problem) -> None:
-        assume(where.objective.name != "quartic")
-        choices: dict[Parameter, sp.Expr] = {}
-        if where.objective.name == "piecewise_exponential":
-            choices = {L1: 2 * where.objective.coordinates[0]["growth"]}
+        # Long runs in many dimensions are right, and slow.
+        assume("quartic" not in where.objective.name and where.dimension * where.steps <= 4000)
+        growths = [numbers["growth"] for numbers in where.objective.coordinates if "growth" in numbers]
+        choices: dict[Parameter, sp.Expr] = {L1: 2 * max(growths)} if growths else {}
         values = letters(theorem, where, dict(completed(theorem, where, choices)))
         assume(all(holds(condition, values) is True for condition in theorem.conditions))
         verdict = decide(theorem, where, values)
