@@ -53,6 +53,9 @@ STARTING, SHARDS, MOMENT = 6.0, 12, 0.5
 """An early kill comes within so many seconds: in the midst of imports and proofs. The others come when up to so many
 more shards are committed; one that is not aimed, up to so many seconds later."""
 
+LENGTH = 0.004
+"""Seconds of a commit, about. An aimed kill waits for a random part of them, or it would always be at the beginning."""
+
 
 @dataclass(frozen=True)
 class Kill:
@@ -116,15 +119,18 @@ def wait(session: subprocess.Popen[str], store: Path, kind: str, chance: random.
             return False
         time.sleep(0.02)
     if kind == AIMED:
-        return halt_in_commit(session, page(page_of(store)))
+        return halt_in_commit(session, page(page_of(store)), chance)
     time.sleep(chance.uniform(0, MOMENT))
     return session.poll() is None
 
 
-def halt_in_commit(session: subprocess.Popen[str], seen: mmap.mmap) -> bool:
-    """Stop the driver while it commits shards; whether it is still there."""
+def halt_in_commit(session: subprocess.Popen[str], seen: mmap.mmap, chance: random.Random) -> bool:
+    """Stop the driver while it commits shards, anywhere between beginning and end; whether it is still there."""
     while session.poll() is None:
         if seen[0] == COMMIT:
+            until = time.perf_counter() + chance.uniform(0, LENGTH)
+            while time.perf_counter() < until and seen[0] == COMMIT:
+                pass
             os.kill(session.pid, signal.SIGSTOP)
             os.waitid(os.P_PID, session.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             if seen[0] == COMMIT:

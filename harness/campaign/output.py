@@ -28,9 +28,8 @@ def show_result(result: Result, store: Path, as_json: bool) -> None:
         return
     show_run(result.outcome, result.report, False)
     if result.quarantined:
-        print(
-            f"{result.quarantined} shards failed again and again and were left out: see `clipbounds campaign status`."
-        )
+        some = "1 shard failed" if result.quarantined == 1 else f"{result.quarantined} shards failed"
+        print(f"{some} again and again and had to be left out: clipbounds campaign status --store {store} says why.")
 
 
 def show_status(seen: dict[str, Any], as_json: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numba
@@ -29,14 +30,21 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine runs ``lanes.py`` itself, with the generated formulas, three lanes at a time."""
+@cache
+def generated() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The loops that are made of formulas, not compiled; and the formulas by role and family."""
     source, roles = kernels.module_source("float64", few=True)
     made: dict[str, Any] = {"__name__": "uncompiled"}
     exec(source.split("# Elementary functions are inlined")[0], made)
-    for name in ("gradients", "values", "samples"):
-        monkeypatch.setattr(lanes, name, made[name])
+    return {name: made[name] for name in ("gradients", "values", "samples")}, roles
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine runs ``lanes.py`` itself, with the generated loops, three lanes at a time."""
+    made, roles = generated()
+    for name, loop in made.items():
+        monkeypatch.setattr(lanes, name, loop)
     parts = kernels.Kernels(lanes, roles["gradients"], roles["values"], roles["samples"])
     monkeypatch.setattr(kernels, "load", lambda *_, **__: parts)
     monkeypatch.setattr(cpu, "breadth", lambda _: 3)
@@ -77,7 +85,10 @@ def test_norms_are_added_to_their_sums_and_what_is_not_finite_poisons(dimension:
     lanes.measure(g, size, mean, poison, dimension, 3)
     assert size.tolist() == expected
     assert mean.tolist() == [1 + expected[0], 2 + expected[1], 3 + expected[2]]
-    np.testing.assert_equal(poison, [0.0, 0.0, 0.0 if dimension == 1 else np.nan])
+    poisoned = [0.0, 0.0, 0.0 if dimension == 1 else np.nan]
+    np.testing.assert_equal(poison, poisoned)
+    lanes.measure(np.zeros_like(g), size, mean, poison, dimension, 3)
+    np.testing.assert_equal(poison, poisoned, "poison is for good")
     # In one dimension an infinite gradient spoils the state by itself, in the step that follows.
     lanes.measure(rows([1.0]), size, mean, poison, 1, 0)
     assert mean[0] == 1 + expected[0]
@@ -172,22 +183,27 @@ class Law:
         monkeypatch.setattr(lanes, "samples", self)
 
     def __call__(self, family: int, words: Array, k: int, q: int, *rest: Any) -> None:
-        _size, c, _h, instance, j, out, count = rest
+        size, c, h, instance, j, out, count = rest
         assert (family, c, instance, count) == (5, 2.5, 3, 2)
+        assert size.tolist() == [0.5, 0.0, 9.0]
+        assert h is NUMBERS
         self.asked.append((k, q, j))
         self.words.append(words[k, :, q, :].copy())
         for i in range(count):
             out[j, i] += self.values[j] * (i + 1)
 
 
+NUMBERS = np.zeros(1)
+
+
 def noise(law: tuple[int, int, int, int], dimension: int, step: int, drawn: Array, words: Array) -> Array:
-    """What is added to zeros by the noise of sample 4, whose words are in row 1."""
-    out, g = np.zeros((dimension, 3)), rows([3.0, 0.0, 9.0], [4.0, 0.0, 9.0], [0.0, 0.0, 9.0])[:dimension]
-    size = np.array([5.0, 0.0, 9.0])
+    """What is added by the noise of sample 4, whose words are in row 1, to what was there."""
+    out, g = np.full((dimension, 3), 512.0), rows([0.3, 0.0, 9.0], [0.4, 0.0, 9.0], [0.0, 0.0, 9.0])[:dimension]
+    size = np.array([0.5, 0.0, 9.0])
     scratch = np.full((2, 3), 9.0)
-    arguments = (scratch, words, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, np.zeros(1), 3, 2)
+    arguments = (scratch, words, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, NUMBERS, 3, 2)
     lanes.add_noise(out, g, size, *arguments)
-    return out
+    return out - 512.0
 
 
 def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,9 +244,9 @@ def test_shared_noise_reads_the_words_of_the_first_coordinate(monkeypatch: pytes
 def test_noise_along_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """One draw, along g/|g|; where g is 0, along the first axis."""
     law = Law(monkeypatch, [10.0])
-    out = noise((5, 1, 0, 2), 3, 1, np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32))
-    assert law.asked == [(1, 3, 0)]
-    assert out[:, 0].tolist() == [10.0 * 0.6, 10.0 * 0.8, 0.0]
+    out = noise((5, 1, 0, 2), 3, 2, np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32))
+    assert law.asked == [(1, 2, 0)]
+    np.testing.assert_allclose(out[:, 0], [10.0 * 0.6, 10.0 * 0.8, 0.0], atol=1e-12)
     assert out[:, 1].tolist() == [20.0, 0.0, 0.0]
     assert not out[:, 2].any()
 

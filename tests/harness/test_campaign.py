@@ -315,6 +315,30 @@ def test_a_full_disk_is_one_line_and_the_campaign_goes_on_after(
         assert contents(store) == undisturbed
 
 
+def test_a_store_that_another_program_holds_is_one_line_and_the_campaign_goes_on_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: dict[str, list[dict[str, Any]]]
+) -> None:
+    monkeypatch.setattr("harness.store.file._WAIT_MILLISECONDS", 50)
+    plan, budget = plan_of(12)
+    with Store(tmp_path / "s.sqlite") as store:
+        records = begin(store, plan, budget)
+        other = sqlite3.connect(tmp_path / "s.sqlite", isolation_level=None)
+        pool = FakePool(workers=3)
+        plain = pool.wait
+        # After some shards are committed.
+        monkeypatch.setattr(
+            pool, "wait", lambda s: (len(pool.ran) == 9 and other.execute("BEGIN IMMEDIATE"), plain(s))[1]
+        )
+        with pytest.raises(StoreError, match="is locked by another program; nothing that was committed is lost"):
+            drive(records, plan, budget, pool)
+        assert 0 < store.value("SELECT count(*) FROM shards") < 42
+        assert audit(store, 1) == []
+        other.close()
+        session(records)
+        assert drive(records, plan, budget, FakePool()) == "finished"
+        assert contents(store) == undisturbed
+
+
 def test_a_campaign_whose_driver_was_killed_is_told_from_one_that_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from harness.campaign.campaign import Result
 from harness.campaign.outcome import check_of, proof_of
 from harness.campaign.plan import Entry, Plan
 from harness.campaign.shard import run_shard
 from harness.cli import main
+from harness.cli_campaign import _finish
 from harness.evidence import ErrorLedger
 from harness.progress import Progress
-from harness.run import check_all
+from harness.run import RunResult, check_all
+from harness.settings import Settings
 from harness.store import Store
 from theorems.catalogue import load_catalogue
 
@@ -243,3 +247,13 @@ def test_the_report_folder_is_looked_at_before_any_work(tmp_path: Path, capsys: 
     assert "holds other files" in capsys.readouterr().err
     assert not store.exists()
     assert os.listdir(tmp_path / "taken") == ["thesis.tex"]
+
+
+def test_a_shard_that_was_given_up_is_an_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was to be searched there is unknown, so that a campaign in which nothing else is amiss is no pass."""
+    outcome = RunResult(Settings.of("1000steps", "cpu", 0), (), 0.0, 0.0, 1e-6)
+    for gone, code, says in ((0, 0, ""), (1, 3, "1 shard failed"), (2, 3, "2 shards failed")):
+        with pytest.raises(typer.Exit) as ended:
+            _finish(Result("night", "finished", outcome, gone, None), Path("s.sqlite"), False)
+        assert ended.value.exit_code == code
+        assert says in capsys.readouterr().out

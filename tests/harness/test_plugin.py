@@ -19,6 +19,7 @@ import harness.plugin.nights
 import harness.plugin.outcomes
 import harness.prove.solve  # noqa: F401
 from harness.attack import FuzzResult
+from harness.cli import main
 from harness.evidence import ALPHA
 from harness.finding import load_finding
 from harness.plugin.options import ALPHA as PLUGIN_ALPHA
@@ -294,6 +295,9 @@ def test_a_wrong_claim_fails_in_a_few_lines(pytester: pytest.Pytester) -> None:
     assert "1.25 (measured 1/4, claimed 1/5)" in shown[3] or float(shown[3].split()[1]) > 1
     finding = load_finding(pytester.path / shown[-1].split()[-1])
     assert finding.verdict == "refuted"
+    # The command works as it is printed.
+    assert shown[-1].split()[:3] == ["replay", "clipbounds", "replay"]
+    assert main(shown[-1].split()[2:]) == 0
     assert (pytester.path / ".clipbounds" / ".gitignore").read_text().endswith("*\n")
 
 
