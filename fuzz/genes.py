@@ -8,7 +8,7 @@ are where claims fail. Both scaling symmetries are used up: the largest curvatur
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,7 @@ class Structure:
         mirrored: atoms come in pairs ``+a, -a`` of equal probability.
         pieces: how many pieces right and left of the minimum a piecewise profile has.
         dips: whether its gradient may change sign away from the minimum.
+        case: which case of a bound in cases is searched alone, counted from 1; 0 for all of them.
     """
 
     objective: str = "quadratic"
@@ -54,6 +55,7 @@ class Structure:
     mirrored: bool = False
     pieces: tuple[int, int] = (0, 0)
     dips: bool = False
+    case: int = 0
 
     @property
     def regime(self) -> str:
@@ -63,7 +65,9 @@ class Structure:
         ratio = f"sigma/c in [{self.deviation[0]:.3g}, {self.deviation[1]:.3g}]"
         shape = f" of {self.pieces[0]} and {self.pieces[1]} pieces{', may dip' * self.dips}" * (self.pieces[0] > 0)
         parts = [self.objective + shape, law, f"d={self.dimension}", steps]
-        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (", eta at its cap" * self.at_cap)
+        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (
+            ", eta at its cap" * self.at_cap + f", case {self.case}" * (self.case > 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -297,40 +301,72 @@ def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, sla
 # -- step size -------------------------------------------------------------------------------------------------------
 
 _STEP_SIZES = np.geomspace(1e-8, 4.0, 140)
-# Four refinements by a grid of 64 find the end of the interval to eight digits in as many calls.
+# Closer looks at what falls between two step sizes, each seventy times as fine.
+_CLOSER = 2
+# Four refinements by a grid of 64 find an end of the interval to eight digits in as many calls.
 _REFINEMENTS, _FINE = 4, np.linspace(0.0, 1.0, 65)
+_LEAST_FRACTION = 1e-6
 
 
 def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
     """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
 
-    A grid finds the admissible interval, finer grids its upper end; without a condition the largest is 4/L.
+    A grid finds the admissible interval (or, where it is narrower, the place that is nearest to admissible, for a finer
+    one), finer grids its ends; without a condition the largest is 4/L. Fractions from 1e-6 to 1 are spread over the
+    whole interval, if that is narrower.
     """
     count = len(fraction)
     if not reading.mentions("eta"):
         return quantise(4.0 * fraction), np.full(count, 4.0)
-    column = {name: np.asarray(value).reshape(-1, 1) for name, value in letters.items()}
+    column = {name: np.broadcast_to(np.ravel(value), (count,))[:, None] for name, value in letters.items()}
 
-    def holds(step_sizes: Floats) -> npt.NDArray[np.bool_]:
-        verdict = reading.conditions_hold({**column, "eta": step_sizes})
-        return np.broadcast_to(verdict, (count, step_sizes.shape[1]))
+    def holds(grid: Floats, of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        here = {name: value[of] for name, value in column.items()}
+        return np.broadcast_to(reading.conditions_hold({**here, "eta": np.exp(grid)}), grid.shape).copy()
 
-    good = holds(_STEP_SIZES[None, :])
-    some = good.any(1)
-    least = np.argmax(good, 1)
-    last = len(_STEP_SIZES) - 1 - np.argmax(good[:, ::-1], 1)
-    low, high = np.log(_STEP_SIZES[last]), np.log(_STEP_SIZES[np.minimum(last + 1, len(_STEP_SIZES) - 1)])
     rows = np.arange(count)
+    grid = np.repeat(np.log(_STEP_SIZES)[None, :], count, 0)
+    good = holds(grid, rows)
+    for _ in range(_CLOSER):
+        of = np.flatnonzero(~good.any(1))
+        if not len(of):
+            break
+        here = {name: value[of] for name, value in column.items()}
+        short = np.broadcast_to(reading.shortfall({**here, "eta": np.exp(grid[of])}), grid[of].shape)
+        nearest = short.argmin(1)
+        low = grid[of, np.maximum(nearest - 1, 0)]
+        high = grid[of, np.minimum(nearest + 1, grid.shape[1] - 1)]
+        grid[of] = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, grid.shape[1])
+        good[of] = holds(grid[of], of)
+    some = good.any(1)
+    first, last = np.argmax(good, 1), grid.shape[1] - 1 - np.argmax(good[:, ::-1], 1)
+    # Each end lies between a step size that is admissible and its neighbour that is not (or beyond the grid).
+    low, high = grid[rows, first], grid[rows, np.maximum(first - 1, 0)]
+    cap = _end(holds, grid[rows, last], grid[rows, np.minimum(last + 1, grid.shape[1] - 1)])
+    least = _end(holds, low, high)
+
+    def simple(inner: Floats, outer: Floats, *, up: bool) -> Floats:
+        # The true end is often a simple number: take it if it is admissible.
+        nearest = quantise(np.exp(outer))
+        return np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(inner), up=up))
+
+    largest, smallest = simple(*cap, up=False), simple(*least, up=True)
+    narrow = np.log(np.maximum(smallest / largest, _LEAST_FRACTION)) / np.log(_LEAST_FRACTION)
+    wish = quantise(np.clip(largest * fraction**narrow, smallest, largest))
+    chosen = np.where(fraction >= 1.0, largest, np.clip(wish, smallest, largest))
+    return np.where(some, chosen, np.nan), np.where(some, largest, np.nan)
+
+
+def _end(
+    holds: Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.bool_]], inner: Floats, outer: Floats
+) -> tuple[Floats, Floats]:
+    """An end of an admissible interval between ``inner``, which holds, and ``outer``, [N] each: two neighbours."""
+    rows = np.arange(len(inner))
     for _ in range(_REFINEMENTS):
-        grid = low[:, None] + (high - low)[:, None] * _FINE
-        # The first that fails ends the interval; the low end is known to hold.
-        fails = ~holds(np.exp(grid))
+        grid = inner[:, None] + (outer - inner)[:, None] * _FINE
+        # The first that fails ends the interval.
+        fails = ~holds(grid, rows)
         fails[:, 0] = False
         end = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
-        low, high = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
-    # The true end is often a simple number: take it if it is admissible.
-    nearest = quantise(np.exp(high))
-    cap = np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(low), up=False))
-    wish = quantise(np.maximum(cap * fraction, _STEP_SIZES[least]))
-    chosen = np.where(fraction >= 1.0, cap, np.minimum(wish, cap))
-    return np.where(some, chosen, np.nan), np.where(some, cap, np.nan)
+        inner, outer = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
+    return inner, outer

@@ -6,6 +6,7 @@ Used to steer a search over thousands of problems; what a search returns is boun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,7 @@ class Reading:
 
     Args:
         theorem: the statement.
+        also: further conditions, which narrow what is searched; what is found there speaks about the statement itself.
 
     Attributes:
         free: parameters that no problem settles (a letter that only a condition or a bound mentions).
@@ -73,7 +75,7 @@ class Reading:
         ValueError: one line, if an assumption's argument cannot be solved for a letter.
     """
 
-    def __init__(self, theorem: Theorem) -> None:
+    def __init__(self, theorem: Theorem, also: tuple[sp.Basic, ...] = ()) -> None:
         self.theorem = theorem
         self.quantity = theorem.claim.quantity
         self.maximised = self.quantity.adversary is Adversary.MAXIMISES
@@ -94,8 +96,9 @@ class Reading:
         self.slack_letter = next((p for about, p, *_ in self._solved if about == "L1"), None)
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
-        self._conditions = [(condition, _function(condition)) for condition in theorem.conditions]
-        self._gaps = [_gap(condition) for condition in theorem.conditions]
+        conditions = (*theorem.conditions, *also)
+        self._conditions = [(condition, _function(condition)) for condition in conditions]
+        self._gaps = [_gap(condition) for condition in conditions]
 
     def _arguments(self) -> list[tuple[str, sp.Expr]]:
         found: list[tuple[str, sp.Expr]] = []
@@ -124,6 +127,20 @@ class Reading:
         symbols = tuple(sorted(solutions[0].free_symbols, key=str))
         self._solved.append((about, letter, numpy_function(solutions[0], symbols), symbols))
         settled.add(str(letter.name))
+
+    @cached_property
+    def cases(self) -> tuple[Reading, ...]:
+        """The statement with each case of its bound as one more condition; none for a bound without cases.
+
+        A bound that is false inside a narrow band alone is tight or true elsewhere, where a search would stay.
+        """
+        found: list[sp.Basic] = []
+        for piecewise in sorted(self.theorem.bound.atoms(sp.Piecewise), key=str):
+            before: list[sp.Basic] = []
+            for _, condition in piecewise.args:
+                found.append(sp.And(condition, *(sp.Not(other) for other in before)))
+                before.append(condition)
+        return tuple(Reading(self.theorem, (case,)) for case in dict.fromkeys(found) if case not in (True, False))
 
     def fill(self, letters: Letters, tight: Mapping[str, Floats]) -> Letters:
         """``letters`` with those that assumptions settle, each as tight as the problem allows.
@@ -195,7 +212,12 @@ def domain_range(parameter: Parameter) -> tuple[float, float]:
 
 
 def _gap(condition: sp.Basic) -> Callable[[Letters], Floats]:
-    """The relative amount in [0, 1] by which an inequality fails; for other conditions 1 where they fail."""
+    """The relative amount in [0, 1] by which an inequality fails, summed over "and", the least of "or"; for other
+    conditions 1 where they fail."""
+    if isinstance(condition, sp.And | sp.Or):
+        parts = [_gap(part) for part in condition.args]
+        together = np.add if isinstance(condition, sp.And) else np.minimum
+        return lambda letters: np.asarray(reduce(together, (part(letters) for part in parts)))
     if isinstance(condition, sp.Le | sp.Lt | sp.Ge | sp.Gt):
         low, high = _function(condition.lts), _function(condition.gts)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
@@ -49,6 +50,8 @@ _GROWING = ("quartic", "piecewise_exponential")
 
 def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
     """The numeric search space inside a structure."""
+    if structure.case:
+        reading = reading.cases[structure.case - 1]
     if reading.quantity.scope is Scope.ONE_STEP:
         return LawLandscape(reading, structure, pins)
     return RunLandscape(reading, structure, pins)
@@ -118,6 +121,16 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
     if reading.quantity in (Drift, StuckGradientNorm, ClipSecondMoment) and not reading.mentions("eta"):
         structure = replace(structure, at_cap=False)
     return structure
+
+
+def inside_case(reading: Reading, structure: Structure) -> Structure:
+    """The structure with no noise levels that its case of the bound has no room for."""
+    if not structure.case or structure.noise == "none":
+        return structure
+    ranges = deviations(reading.cases[structure.case - 1])
+    low, high = min(a for a, _ in ranges), max(b for _, b in ranges)
+    least, most = max(low, structure.deviation[0]), min(high, structure.deviation[1])
+    return replace(structure, deviation=(least, most) if least <= most else (low, high))
 
 
 def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:
@@ -202,6 +215,7 @@ def noise_families(reading: Reading, oracle: bool = False) -> list[str]:
     return [name for name, noise in NOISES.items() if oracle or not noise.oracle]
 
 
+@lru_cache(maxsize=64)
 def deviations(reading: Reading) -> list[tuple[float, float]]:
     """Ranges of sigma/c inside which the conditions can hold (judged on a grid of the other letters)."""
     grid = 2.0 ** (np.arange(-80, 81) / 8)
