@@ -22,12 +22,12 @@ class Arm:
         rng: of everything that is drawn here.
 
     Attributes:
-        turns, effort: how often it was its turn, and how many problems it has had; both count against it.
+        turns, due, effort: how often it was its turn, the problems of the next one, and of all so far.
     """
 
     def __init__(self, inside: Landscape, rng: np.random.Generator) -> None:
         self.inside, self.rng = inside, rng
-        self.turns, self.effort = 0, 0.0
+        self.turns, self.due, self.effort = 0, 1, 0.0
         self.best: Floats | None = None
         self._restarts = 0
         self.guide, self.score, self.error = -math.inf, -math.inf, 0.0

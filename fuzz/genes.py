@@ -8,7 +8,7 @@ are where claims fail. Both scaling symmetries are used up: the largest curvatur
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -309,64 +309,61 @@ _LEAST_FRACTION = 1e-6
 
 
 def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
-    """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
+    """The step size as a fraction of the largest that the conditions on it allow, and the latter; [N] each.
 
-    A grid finds the admissible interval (or, where it is narrower, the place that is nearest to admissible, for a finer
-    one), finer grids its ends; without a condition the largest is 4/L. Fractions from 1e-6 to 1 are spread over the
-    whole interval, if that is narrower.
+    A grid finds the admissible interval (or, where that is narrower, the place nearest to it, for a finer grid), finer
+    grids its ends; without a condition the largest is 4/L. Fractions from 1e-6 to 1 are spread over the whole interval,
+    if that is narrower. Where no step size is admissible the largest is NaN, and the chosen one is nearest to it.
     """
     count = len(fraction)
     if not reading.mentions("eta"):
         return quantise(4.0 * fraction), np.full(count, 4.0)
     column = {name: np.broadcast_to(np.ravel(value), (count,))[:, None] for name, value in letters.items()}
 
+    def at(grid: Floats, of: npt.NDArray[np.intp]) -> Letters:
+        return {**{name: value[of] for name, value in column.items()}, "eta": np.exp(grid)}
+
     def holds(grid: Floats, of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        here = {name: value[of] for name, value in column.items()}
-        return np.broadcast_to(reading.conditions_hold({**here, "eta": np.exp(grid)}), grid.shape).copy()
+        return np.broadcast_to(reading.conditions_hold(at(grid, of), "eta"), grid.shape)
 
     rows = np.arange(count)
     grid = np.repeat(np.log(_STEP_SIZES)[None, :], count, 0)
-    good = holds(grid, rows)
-    for _ in range(_CLOSER):
-        of = np.flatnonzero(~good.any(1))
+    good = np.array(holds(grid, rows))
+    end, nearest = grid.shape[1] - 1, np.zeros(count, int)
+    of = np.flatnonzero(~good.any(1))
+    for look in range(_CLOSER + 1):
         if not len(of):
             break
-        here = {name: value[of] for name, value in column.items()}
-        short = np.broadcast_to(reading.shortfall({**here, "eta": np.exp(grid[of])}), grid[of].shape)
-        nearest = short.argmin(1)
-        low = grid[of, np.maximum(nearest - 1, 0)]
-        high = grid[of, np.minimum(nearest + 1, grid.shape[1] - 1)]
-        grid[of] = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, grid.shape[1])
-        good[of] = holds(grid[of], of)
-    some = good.any(1)
-    first, last = np.argmax(good, 1), grid.shape[1] - 1 - np.argmax(good[:, ::-1], 1)
-    # Each end lies between a step size that is admissible and its neighbour that is not (or beyond the grid).
-    low, high = grid[rows, first], grid[rows, np.maximum(first - 1, 0)]
-    cap = _end(holds, grid[rows, last], grid[rows, np.minimum(last + 1, grid.shape[1] - 1)])
-    least = _end(holds, low, high)
-
-    def simple(inner: Floats, outer: Floats, *, up: bool) -> Floats:
-        # The true end is often a simple number: take it if it is admissible.
-        nearest = quantise(np.exp(outer))
-        return np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(inner), up=up))
-
-    largest, smallest = simple(*cap, up=False), simple(*least, up=True)
-    narrow = np.log(np.maximum(smallest / largest, _LEAST_FRACTION)) / np.log(_LEAST_FRACTION)
-    wish = quantise(np.clip(largest * fraction**narrow, smallest, largest))
-    chosen = np.where(fraction >= 1.0, largest, np.clip(wish, smallest, largest))
-    return np.where(some, chosen, np.nan), np.where(some, largest, np.nan)
-
-
-def _end(
-    holds: Callable[[Floats, npt.NDArray[np.intp]], npt.NDArray[np.bool_]], inner: Floats, outer: Floats
-) -> tuple[Floats, Floats]:
-    """An end of an admissible interval between ``inner``, which holds, and ``outer``, [N] each: two neighbours."""
-    rows = np.arange(len(inner))
+        nearest[of] = np.broadcast_to(reading.shortfall(at(grid[of], of), "eta"), grid[of].shape).argmin(1)
+        if look < _CLOSER:
+            low, high = grid[of, np.maximum(nearest[of] - 1, 0)], grid[of, np.minimum(nearest[of] + 1, end)]
+            grid[of] = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, end + 1)
+            good[of] = holds(grid[of], of)
+            of = of[~good[of].any(1)]
+    chosen, cap = np.exp(grid[rows, nearest]), np.full(count, np.nan)
+    of = np.flatnonzero(good.any(1))
+    if not len(of):
+        return chosen, cap
+    first, last = np.argmax(good[of], 1), end - np.argmax(good[of, ::-1], 1)
+    # Each end lies between a step size that is admissible and its neighbour that is not (or the grid's own end).
+    inner = np.concatenate([grid[of, last], grid[of, first]])
+    outer = np.concatenate([grid[of, np.minimum(last + 1, end)], grid[of, np.maximum(first - 1, 0)]])
+    both = np.concatenate([of, of])
     for _ in range(_REFINEMENTS):
-        grid = inner[:, None] + (outer - inner)[:, None] * _FINE
-        # The first that fails ends the interval.
-        fails = ~holds(grid, rows)
+        finer = inner[:, None] + (outer - inner)[:, None] * _FINE
+        fails = ~holds(finer, both)
         fails[:, 0] = False
-        end = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
-        inner, outer = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
-    return inner, outer
+        stop = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
+        inner, outer = (finer[np.arange(len(both)), k] for k in (np.maximum(stop - 1, 0), stop))
+    # The true end is often a simple number: take it if it is admissible.
+    simple = quantise(np.exp(outer))
+    admissible = reading.conditions_hold({**at(outer[:, None], both), "eta": simple[:, None]}, "eta")
+    known = np.ravel(np.broadcast_to(admissible, (len(both), 1)))
+    inner = np.exp(inner)
+    largest = np.where(known, simple, quantise(inner, up=False))[: len(of)]
+    smallest = np.where(known, simple, quantise(inner, up=True))[len(of) :]
+    part = fraction[of]
+    narrow = np.log(np.maximum(smallest / largest, _LEAST_FRACTION)) / np.log(_LEAST_FRACTION)
+    wish = np.clip(quantise(largest * part**narrow), smallest, largest)
+    chosen[of], cap[of] = np.where(part >= 1.0, largest, wish), largest
+    return chosen, cap

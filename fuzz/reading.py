@@ -97,8 +97,10 @@ class Reading:
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
         conditions = (*theorem.conditions, *also)
-        self._conditions = [(condition, _function(condition)) for condition in conditions]
-        self._gaps = [_gap(condition) for condition in conditions]
+        self._conditions = [
+            (frozenset(str(s.name) for s in condition.free_symbols), _function(condition), _gap(condition))
+            for condition in conditions
+        ]
 
     def _arguments(self) -> list[tuple[str, sp.Expr]]:
         found: list[tuple[str, sp.Expr]] = []
@@ -159,31 +161,36 @@ class Reading:
         known.pop("tight", None)
         return known
 
-    def conditions_hold(self, letters: Letters) -> npt.NDArray[np.bool_]:
-        """Whether all of ``when`` holds, shape of the broadcast letters. Undefined values count as failing."""
+    def conditions_hold(self, letters: Letters, about: str = "") -> npt.NDArray[np.bool_]:
+        """Whether all of ``when`` holds, or all that speaks of the letter ``about``; shape of the broadcast letters.
+        Undefined values count as failing."""
         good: npt.NDArray[np.bool_] = np.asarray(True)
         with np.errstate(all="ignore"):
-            for _, function in self._conditions:
-                good = good & np.asarray(function(letters), bool)
+            for names, function, _ in self._conditions:
+                if not about or about in names:
+                    good = good & np.asarray(function(letters), bool)
             for name in letters:
                 if name.endswith(" cap"):
                     good = good & (letters[name] >= 0)
         return good
 
-    def shortfall(self, letters: Letters) -> Floats:
-        """How far the conditions are from holding: the sum of relative gaps, 0 where all hold; undefined counts 1.
+    def shortfall(self, letters: Letters, about: str = "") -> Floats:
+        """How far the conditions are from holding, or those that speak of the letter ``about``: the sum of relative
+        gaps, 0 where all hold; undefined counts 1.
 
         A search that sees only whether a narrow condition holds is blind outside it.
         """
         total: Floats = np.zeros(())
         with np.errstate(all="ignore"):
-            for gap in self._gaps:
-                total = total + np.nan_to_num(gap(letters), nan=1.0)
+            for names, _, gap in self._conditions:
+                if not about or about in names:
+                    short = gap(letters)
+                    total = total + np.where(np.isfinite(short), short, 1.0)
         return np.asarray(total)
 
     def mentions(self, name: str) -> bool:
         """Whether a condition depends on this letter."""
-        return any(str(s.name) == name for condition, _ in self._conditions for s in condition.free_symbols)
+        return any(name in names for names, *_ in self._conditions)
 
     def bound(self, letters: Letters) -> Floats:
         """The claim's bound."""

@@ -1,8 +1,9 @@
 """Search for a violation (or, for an attained claim, for the bound itself): the score of a claim, pushed up.
 
-Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures take turns: the k-th best gets
-1/k as many problems as the best one, so that none is ever dropped. A turn is a few random points at first, then some
-generations of CMA-ES with more and more replicas. Whenever the steps have doubled, new structures join. Comparisons use fresh randomness, because the best of many noisy scores is biased upward.
+Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures take turns: the k-th best gets 1/k as
+many problems as the best one, so that none is ever dropped. A turn is a few random points at first, then some
+generations of CMA-ES with more and more replicas. Whenever the steps have doubled, new structures join. Comparisons use
+fresh randomness, because the best of many noisy scores is biased upward.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fuzz.holds import Holds
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
+from fuzz.rounding import rounding_allowance
 from fuzz.strategies import (
     boundary_structures,
     canonical,
@@ -216,16 +218,10 @@ class _Search:
     def _next(self) -> Arm:
         """Whose turn it is: the one whose problems after it, times its rank, are fewest. Those without a turn share the
         rank after the last."""
-        ranked = sorted(self.arms, key=lambda arm: arm.rank, reverse=True)
-        seen = sum(arm.turns > 0 for arm in ranked)
-        rank = {id(arm): 1 + min(place, seen) for place, arm in enumerate(ranked)}
-        return min(self.arms, key=lambda arm: (arm.effort + self._points(arm)) * rank[id(arm)])
-
-    def _points(self, arm: Arm) -> int:
-        """Problems of an arm's next turn."""
-        if arm.size < 2 or arm.turns < len(_LOOKS):
-            return _LOOKS[min(arm.turns, len(_LOOKS) - 1)] if arm.size else 1
-        return _GENERATIONS * arm.population
+        order = np.argsort([-arm.rank for arm in self.arms], kind="stable")
+        place = np.empty(len(order))
+        place[order] = np.minimum(np.arange(len(order)), sum(arm.turns > 0 for arm in self.arms))
+        return self.arms[int(np.argmin(np.array([arm.effort + arm.due for arm in self.arms]) * (1 + place)))]
 
     def _replicas(self, arm: Arm) -> int:
         """Twice as many turns at each level as at the one before."""
@@ -233,21 +229,27 @@ class _Search:
         return _REPLICAS[min(level, len(_REPLICAS) - 1)]
 
     def _turn(self, arm: Arm) -> None:
-        count, replicas = self._points(arm), self._replicas(arm)
+        replicas = self._replicas(arm)
+        arm.effort += arm.due
         if arm.size < 2 or arm.turns < len(_LOOKS):
-            points = arm.design(count)
+            points = arm.design(arm.due)
             self._learn(arm, points, self._evaluate(arm, points, replicas))
             self._check_enough(arm)
         else:
             self._advance(arm, _GENERATIONS, replicas)
-        arm.turns, arm.effort = arm.turns + 1, arm.effort + count
+        arm.turns += 1
+        if arm.size:
+            looks = arm.size < 2 or arm.turns < len(_LOOKS)
+            arm.due = _LOOKS[min(arm.turns, len(_LOOKS) - 1)] if looks else _GENERATIONS * arm.population
 
     def _made(self, structures: Sequence[Structure], lot: int) -> list[Arm]:
         names = list(dict.fromkeys(canonical(self.reading, s, self.pins) for s in structures))
         made = []
         for number, structure in enumerate(names):
             rng = np.random.default_rng([self.seed % 2**63, lot, number])
-            made.append(Arm(landscape(self.reading, structure, self.pins), rng))
+            arm = Arm(landscape(self.reading, structure, self.pins), rng)
+            arm.due = _LOOKS[0] if arm.size else 1
+            made.append(arm)
         return made
 
     def _advance(self, arm: Arm, generations: int, replicas: int) -> None:
@@ -371,12 +373,24 @@ class _Search:
             return self.enough_found
         if arm.score - 3 * arm.error > self.enough:
             structure = arm.inside.structure
+            if not self._provable(arm):
+                arm.guide = arm.score = -math.inf
+                arm.forget()
+                return False
             found = self._estimate(structure, arm.best, self.enough)
             self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough
             if found is not None:
                 arm.guide, arm.score, arm.error = found[0], *found
                 self.hall[structure] = (arm.best, *found)
         return self.enough_found
+
+    def _provable(self, arm: Arm) -> bool:
+        """Whether a confirmation could say anything of an arm's best point: it needs a bound on rounding errors."""
+        assert arm.best is not None
+        found = arm.inside.problem(arm.best)
+        if found is None or not arm.inside.stochastic:
+            return found is not None
+        return rounding_allowance(found[0], self.reading.quantity) is not None
 
     def _estimate(self, structure: Structure, point: Floats, enough: float | None = None) -> tuple[float, float] | None:
         """Score and error on fresh randomness, paid for even when the budget is spent. With ``enough`` the first of
