@@ -20,13 +20,14 @@ class Arm:
     Args:
         inside: the numeric space.
         rng: of everything that is drawn here.
+        least: problems of a generation.
 
     Attributes:
         turns, due, effort: how often it was its turn, the problems of the next one, and of all so far.
     """
 
-    def __init__(self, inside: Landscape, rng: np.random.Generator) -> None:
-        self.inside, self.rng = inside, rng
+    def __init__(self, inside: Landscape, rng: np.random.Generator, least: int = 0) -> None:
+        self.inside, self.rng, self.least = inside, rng, least
         self.turns, self.due, self.effort = 0, 1, 0.0
         self.best: Floats | None = None
         self._restarts = 0
@@ -41,7 +42,8 @@ class Arm:
     @property
     def population(self) -> int:
         """Hansen's default, twice as many after each restart (Auger and Hansen, CEC 2005)."""
-        return int(min(_LARGEST, (4 + int(3 * math.log(max(1, self.size)))) * 2**self._restarts))
+        default = max(self.least, 4 + int(3 * math.log(max(1, self.size))))
+        return int(min(_LARGEST, default * 2**self._restarts))
 
     @property
     def rank(self) -> float:

@@ -36,8 +36,10 @@ from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
 
-_LOOKS = (2, 6, 16)
-"""Random points in the first turns of a structure; CMA-ES begins at the best of them."""
+_LOOKS, _TIMED_LOOKS = (2, 6, 16), (16, 32)
+"""Random points in the first turns of a structure, for a budget in steps and in seconds (of which many points take
+hardly more than few); CMA-ES begins at the best of them."""
+_TIMED_POPULATION = 16
 _DRAWN = 24
 _GENERATIONS = 4
 _REPLICAS = (4, 8, 32, 128)
@@ -170,6 +172,8 @@ class _Search:
         self.coverage = Coverage(axes_of(self.reading, self.holds))
         self.arms: list[Arm] = []
         self.joined, self.joins, self.covered = 0, 0, False
+        timed = budget.seconds is not None
+        self.looks, self.population = (_TIMED_LOOKS, _TIMED_POPULATION) if timed else (_LOOKS, 0)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -177,7 +181,7 @@ class _Search:
         others = [c for c in (self._judge(problem, choices) for problem, choices in extra) if c is not None]
         self.enough = enough
         while not (self.enough_found or (self.meter.spent and self.regimes)):
-            if not self.arms or self.meter.steps >= 2 * max(1, self.joined):
+            if self.meter.steps >= 2 * self.joined and all(arm.turns for arm in self.arms):
                 self._join()
             if not self.covered and self.meter.fraction >= _COVER_AFTER:
                 self._cover()
@@ -201,19 +205,20 @@ class _Search:
 
     def _join(self) -> None:
         """New structures; the first are the boundary cases. Every case of the bound is a place of its own to search."""
-        drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + self.joins, self.oracle)
         cases = range(len(self.reading.cases) + 1)
         if self.joins == 0:
             edges = boundary_structures(self.reading, self.oracle)
-            drawn = [replace(s, case=k) for k in cases for s in edges] + drawn
+            drawn = [replace(s, case=k) for k in cases for s in edges]
         else:
+            drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + self.joins - 1, self.oracle)
             drawn = [replace(s, case=number % len(cases)) for number, s in enumerate(drawn)]
         drawn = [inside_case(self.reading, s) for s in drawn]
         known = {arm.inside.structure for arm in self.arms}
         new = [arm for arm in self._made(drawn, self.joins) if arm.inside.structure not in known]
         # Short runs first: what falls to them costs little.
         self.arms += sorted(new, key=lambda arm: arm.inside.structure.steps)
-        self.joined, self.joins = self.meter.steps, self.joins + 1
+        # After the boundary cases at once.
+        self.joined, self.joins = self.meter.steps if self.joins else 0, self.joins + 1
 
     def _next(self) -> Arm:
         """Whose turn it is: the one whose problems after it, times its rank, are fewest. Those without a turn share the
@@ -225,13 +230,13 @@ class _Search:
 
     def _replicas(self, arm: Arm) -> int:
         """Twice as many turns at each level as at the one before."""
-        level = (max(0, arm.turns - len(_LOOKS)) // 3 + 1).bit_length() - 1
+        level = (max(0, arm.turns - len(self.looks)) // 3 + 1).bit_length() - 1
         return _REPLICAS[min(level, len(_REPLICAS) - 1)]
 
     def _turn(self, arm: Arm) -> None:
         replicas = self._replicas(arm)
         arm.effort += arm.due
-        if arm.size < 2 or arm.turns < len(_LOOKS):
+        if arm.size < 2 or arm.turns < len(self.looks):
             points = arm.design(arm.due)
             self._learn(arm, points, self._evaluate(arm, points, replicas))
             self._check_enough(arm)
@@ -239,16 +244,16 @@ class _Search:
             self._advance(arm, _GENERATIONS, replicas)
         arm.turns += 1
         if arm.size:
-            looks = arm.size < 2 or arm.turns < len(_LOOKS)
-            arm.due = _LOOKS[min(arm.turns, len(_LOOKS) - 1)] if looks else _GENERATIONS * arm.population
+            looks = arm.size < 2 or arm.turns < len(self.looks)
+            arm.due = self.looks[min(arm.turns, len(self.looks) - 1)] if looks else _GENERATIONS * arm.population
 
     def _made(self, structures: Sequence[Structure], lot: int) -> list[Arm]:
         names = list(dict.fromkeys(canonical(self.reading, s, self.pins) for s in structures))
         made = []
         for number, structure in enumerate(names):
             rng = np.random.default_rng([self.seed % 2**63, lot, number])
-            arm = Arm(landscape(self.reading, structure, self.pins), rng)
-            arm.due = _LOOKS[0] if arm.size else 1
+            arm = Arm(landscape(self.reading, structure, self.pins), rng, self.population)
+            arm.due = self.looks[0] if arm.size else 1
             made.append(arm)
         return made
 
