@@ -173,7 +173,8 @@ class _Search:
         self.arms: list[Arm] = []
         self.joined, self.joins, self.covered = 0, 0, False
         timed = budget.seconds is not None
-        self.looks, self.population = (_TIMED_LOOKS, _TIMED_POPULATION) if timed else (_LOOKS, 0)
+        self.looks: tuple[int, ...] = _TIMED_LOOKS if timed else _LOOKS
+        self.population = _TIMED_POPULATION if timed else 0
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
