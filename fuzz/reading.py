@@ -221,6 +221,8 @@ def domain_range(parameter: Parameter) -> tuple[float, float]:
 def _gap(condition: sp.Basic) -> Callable[[Letters], Floats]:
     """The relative amount in [0, 1] by which an inequality fails, summed over "and", the least of "or"; for other
     conditions 1 where they fail."""
+    if isinstance(condition, BooleanFunction):
+        condition = condition.to_nnf()
     if isinstance(condition, sp.And | sp.Or):
         parts = [_gap(part) for part in condition.args]
         together = np.add if isinstance(condition, sp.And) else np.minimum

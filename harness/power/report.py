@@ -216,8 +216,7 @@ def markdown(record: Mapping[str, Any], picture: str | None = None) -> str:
         "",
         "A rate within a part of the budget counts the kills that took no more than that part of it.",
         "",
-        "| set | searcher | kills | rate (95 %) | within 1/10 | 1/100 | 1/1000 | statements killed in 9 of 10 | "
-        "ended by the clock |",
+        "| set | searcher | kills | rate (95 %) | within 1/10 | 1/100 | 1/1000 | killed in 9 of 10 | out of time |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, found in record["sets"].items():

@@ -119,7 +119,7 @@ def rows_of(steps_of) -> list[Row]:
 
 
 def test_sums_by_hand() -> None:
-    # Ours always at 10, 20, 30; random at 200, or 2000 on the hard tier, but never on the second and the last statement.
+    # Ours always at 10, 20, 30; random at 200 (2000 on the hard tier), never on the second and the last statement.
     def steps_of(searcher: str, number: int, seed: int) -> int | None:
         if searcher == "ours":
             return 10 * (seed + 1)
