@@ -45,6 +45,7 @@ class Structure:
         samples: of a step, for algorithms that take several.
         turn: 0, or the number of a random direction (of a random plane, if even) in which the atoms of a finite law
             lie; the only atoms that there are in more than three dimensions.
+        case: which case of a bound in cases is searched alone, counted from 1; 0 for all of them.
     """
 
     objective: str = "quadratic"
@@ -60,6 +61,7 @@ class Structure:
     dips: bool = False
     samples: int = 1
     turn: int = 0
+    case: int = 0
 
     @property
     def regime(self) -> str:
@@ -72,7 +74,9 @@ class Structure:
         parts = [self.objective + shape, law, f"d={self.dimension}", steps]
         if self.samples > 1:
             parts.append(f"n={self.samples}")
-        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (", eta at its cap" * self.at_cap)
+        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (
+            ", eta at its cap" * self.at_cap + f", case {self.case}" * (self.case > 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -318,40 +322,69 @@ def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, sla
 # -- step size -------------------------------------------------------------------------------------------------------
 
 _STEP_SIZES = np.geomspace(1e-8, 4.0, 140)
-# Four refinements by a grid of 64 find the end of the interval to eight digits in as many calls.
+# Closer looks at what falls between two step sizes, each seventy times as fine.
+_CLOSER = 2
+# Four refinements by a grid of 64 find an end of the interval to eight digits in as many calls.
 _REFINEMENTS, _FINE = 4, np.linspace(0.0, 1.0, 65)
+_LEAST_FRACTION = 1e-6
 
 
 def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
-    """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
+    """The step size as a fraction of the largest that the conditions on it allow, and the latter; [N] each.
 
-    A grid finds the admissible interval, finer grids its upper end; without a condition the largest is 4/L.
+    A grid finds the admissible interval (or, where that is narrower, the place nearest to it, for a finer grid), finer
+    grids its ends; without a condition the largest is 4/L. Fractions from 1e-6 to 1 are spread over the whole interval,
+    if that is narrower. Where no step size is admissible the largest is NaN, and the chosen one is nearest to it.
     """
     count = len(fraction)
     if not reading.mentions("eta"):
         return quantise(4.0 * fraction), np.full(count, 4.0)
-    column = {name: np.asarray(value).reshape(-1, 1) for name, value in letters.items()}
+    column = {name: np.broadcast_to(np.ravel(value), (count,))[:, None] for name, value in letters.items()}
 
-    def holds(step_sizes: Floats) -> npt.NDArray[np.bool_]:
-        verdict = reading.conditions_hold({**column, "eta": step_sizes})
-        return np.broadcast_to(verdict, (count, step_sizes.shape[1]))
+    def at(grid: Floats, of: npt.NDArray[np.intp]) -> Letters:
+        return {**{name: value[of] for name, value in column.items()}, "eta": np.exp(grid)}
 
-    good = holds(_STEP_SIZES[None, :])
-    some = good.any(1)
-    least = np.argmax(good, 1)
-    last = len(_STEP_SIZES) - 1 - np.argmax(good[:, ::-1], 1)
-    low, high = np.log(_STEP_SIZES[last]), np.log(_STEP_SIZES[np.minimum(last + 1, len(_STEP_SIZES) - 1)])
+    def holds(grid: Floats, of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        return np.broadcast_to(reading.conditions_hold(at(grid, of), "eta"), grid.shape)
+
     rows = np.arange(count)
+    grid = np.repeat(np.log(_STEP_SIZES)[None, :], count, 0)
+    good = np.array(holds(grid, rows))
+    end, nearest = grid.shape[1] - 1, np.zeros(count, int)
+    of = np.flatnonzero(~good.any(1))
+    for look in range(_CLOSER + 1):
+        if not len(of):
+            break
+        nearest[of] = np.broadcast_to(reading.shortfall(at(grid[of], of), "eta"), grid[of].shape).argmin(1)
+        if look < _CLOSER:
+            low, high = grid[of, np.maximum(nearest[of] - 1, 0)], grid[of, np.minimum(nearest[of] + 1, end)]
+            grid[of] = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, end + 1)
+            good[of] = holds(grid[of], of)
+            of = of[~good[of].any(1)]
+    chosen, cap = np.exp(grid[rows, nearest]), np.full(count, np.nan)
+    of = np.flatnonzero(good.any(1))
+    if not len(of):
+        return chosen, cap
+    first, last = np.argmax(good[of], 1), end - np.argmax(good[of, ::-1], 1)
+    # Each end lies between a step size that is admissible and its neighbour that is not (or the grid's own end).
+    inner = np.concatenate([grid[of, last], grid[of, first]])
+    outer = np.concatenate([grid[of, np.minimum(last + 1, end)], grid[of, np.maximum(first - 1, 0)]])
+    both = np.concatenate([of, of])
     for _ in range(_REFINEMENTS):
-        grid = low[:, None] + (high - low)[:, None] * _FINE
-        # The first that fails ends the interval; the low end is known to hold.
-        fails = ~holds(np.exp(grid))
+        finer = inner[:, None] + (outer - inner)[:, None] * _FINE
+        fails = ~holds(finer, both)
         fails[:, 0] = False
-        end = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
-        low, high = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
+        stop = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
+        inner, outer = (finer[np.arange(len(both)), k] for k in (np.maximum(stop - 1, 0), stop))
     # The true end is often a simple number: take it if it is admissible.
-    nearest = quantise(np.exp(high))
-    cap = np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(low), up=False))
-    wish = quantise(np.maximum(cap * fraction, _STEP_SIZES[least]))
-    chosen = np.where(fraction >= 1.0, cap, np.minimum(wish, cap))
-    return np.where(some, chosen, np.nan), np.where(some, cap, np.nan)
+    simple = quantise(np.exp(outer))
+    admissible = reading.conditions_hold({**at(outer[:, None], both), "eta": simple[:, None]}, "eta")
+    known = np.ravel(np.broadcast_to(admissible, (len(both), 1)))
+    inner = np.exp(inner)
+    largest = np.where(known, simple, quantise(inner, up=False))[: len(of)]
+    smallest = np.where(known, simple, quantise(inner, up=True))[len(of) :]
+    part = fraction[of]
+    narrow = np.log(np.maximum(smallest / largest, _LEAST_FRACTION)) / np.log(_LEAST_FRACTION)
+    wish = np.clip(quantise(largest * part**narrow), smallest, largest)
+    chosen[of], cap[of] = np.where(part >= 1.0, largest, wish), largest
+    return chosen, cap

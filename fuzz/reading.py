@@ -6,6 +6,7 @@ Used to steer a search over thousands of problems; what a search returns is boun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,7 @@ class Reading:
 
     Args:
         theorem: the statement.
+        also: further conditions, which narrow what is searched; what is found there speaks about the statement itself.
 
     Attributes:
         free: parameters that no problem settles (a letter that only a condition or a bound mentions).
@@ -107,7 +109,7 @@ class Reading:
         ValueError: one line, if an assumption's argument cannot be solved for a letter.
     """
 
-    def __init__(self, theorem: Theorem) -> None:
+    def __init__(self, theorem: Theorem, also: tuple[sp.Basic, ...] = ()) -> None:
         self.theorem = theorem
         self.quantity = theorem.claim.quantity
         self.maximised = self.quantity.adversary is Adversary.MAXIMISES
@@ -130,8 +132,11 @@ class Reading:
         self.slack_letter = next((p for about, p, *_ in self._solved if about == "L1"), None)
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
-        self._conditions = [(condition, _function(condition)) for condition in theorem.conditions]
-        self._gaps = [_gap(condition) for condition in theorem.conditions]
+        conditions = (*theorem.conditions, *also)
+        self._conditions = [
+            (frozenset(str(s.name) for s in condition.free_symbols), _function(condition), _gap(condition))
+            for condition in conditions
+        ]
 
     def _arguments(self) -> list[tuple[str, sp.Expr]]:
         found: list[tuple[str, sp.Expr]] = []
@@ -163,6 +168,20 @@ class Reading:
         self._solved.append((about, letter, numpy_function(solutions[0], symbols), symbols))
         settled.add(str(letter.name))
 
+    @cached_property
+    def cases(self) -> tuple[Reading, ...]:
+        """The statement with each case of its bound as one more condition; none for a bound without cases.
+
+        A bound that is false inside a narrow band alone is tight or true elsewhere, where a search would stay.
+        """
+        found: list[sp.Basic] = []
+        for piecewise in sorted(self.theorem.bound.atoms(sp.Piecewise), key=str):
+            before: list[sp.Basic] = []
+            for _, condition in piecewise.args:
+                found.append(sp.And(condition, *(sp.Not(other) for other in before)))
+                before.append(condition)
+        return tuple(Reading(self.theorem, (case,)) for case in dict.fromkeys(found) if case not in (True, False))
+
     def fill(self, letters: Letters, tight: Mapping[str, Floats], samples: int = 1) -> Letters:
         """``letters`` with those that assumptions settle, each as tight as the problem allows.
 
@@ -183,31 +202,36 @@ class Reading:
         known.pop("tight", None)
         return known
 
-    def conditions_hold(self, letters: Letters) -> npt.NDArray[np.bool_]:
-        """Whether all of ``when`` holds, shape of the broadcast letters. Undefined values count as failing."""
+    def conditions_hold(self, letters: Letters, about: str = "") -> npt.NDArray[np.bool_]:
+        """Whether all of ``when`` holds, or all that speaks of the letter ``about``; shape of the broadcast letters.
+        Undefined values count as failing."""
         good: npt.NDArray[np.bool_] = np.asarray(True)
         with np.errstate(all="ignore"):
-            for _, function in self._conditions:
-                good = good & np.asarray(function(letters), bool)
+            for names, function, _ in self._conditions:
+                if not about or about in names:
+                    good = good & np.asarray(function(letters), bool)
             for name in letters:
                 if name.endswith(" cap"):
                     good = good & (letters[name] >= 0)
         return good
 
-    def shortfall(self, letters: Letters) -> Floats:
-        """How far the conditions are from holding: the sum of relative gaps, 0 where all hold; undefined counts 1.
+    def shortfall(self, letters: Letters, about: str = "") -> Floats:
+        """How far the conditions are from holding, or those that speak of the letter ``about``: the sum of relative
+        gaps, 0 where all hold; undefined counts 1.
 
         A search that sees only whether a narrow condition holds is blind outside it.
         """
         total: Floats = np.zeros(())
         with np.errstate(all="ignore"):
-            for gap in self._gaps:
-                total = total + np.nan_to_num(gap(letters), nan=1.0)
+            for names, _, gap in self._conditions:
+                if not about or about in names:
+                    short = gap(letters)
+                    total = total + np.where(np.isfinite(short), short, 1.0)
         return np.asarray(total)
 
     def mentions(self, name: str) -> bool:
         """Whether a condition depends on this letter."""
-        return any(str(s.name) == name for condition, _ in self._conditions for s in condition.free_symbols)
+        return any(name in names for names, *_ in self._conditions)
 
     def bound(self, letters: Letters) -> Floats:
         """The claim's bound."""
@@ -236,7 +260,14 @@ def domain_range(parameter: Parameter) -> tuple[float, float]:
 
 
 def _gap(condition: sp.Basic) -> Callable[[Letters], Floats]:
-    """The relative amount in [0, 1] by which an inequality fails; for other conditions 1 where they fail."""
+    """The relative amount in [0, 1] by which an inequality fails, summed over "and", the least of "or"; for other
+    conditions 1 where they fail."""
+    if isinstance(condition, BooleanFunction):
+        condition = condition.to_nnf()
+    if isinstance(condition, sp.And | sp.Or):
+        parts = [_gap(part) for part in condition.args]
+        together = np.add if isinstance(condition, sp.And) else np.minimum
+        return lambda letters: np.asarray(reduce(together, (part(letters) for part in parts)))
     if isinstance(condition, sp.Le | sp.Lt | sp.Ge | sp.Gt):
         low, high = _function(condition.lts), _function(condition.gts)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -61,6 +62,8 @@ _TURNS = 1 << 16
 
 def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
     """The numeric search space inside a structure."""
+    if structure.case:
+        reading = reading.cases[structure.case - 1]
     if reading.quantity.scope is Scope.ONE_STEP:
         return LawLandscape(reading, structure, pins)
     return RunLandscape(reading, structure, pins)
@@ -130,6 +133,16 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
     if reading.quantity in (Drift, StuckGradientNorm, ClipSecondMoment) and not reading.mentions("eta"):
         structure = replace(structure, at_cap=False)
     return structure
+
+
+def inside_case(reading: Reading, structure: Structure) -> Structure:
+    """The structure with no noise levels that its case of the bound has no room for."""
+    if not structure.case or structure.noise == "none":
+        return structure
+    ranges = deviations(reading.cases[structure.case - 1])
+    low, high = min(a for a, _ in ranges), max(b for _, b in ranges)
+    least, most = max(low, structure.deviation[0]), min(high, structure.deviation[1])
+    return replace(structure, deviation=(least, most) if least <= most else (low, high))
 
 
 def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:
@@ -235,6 +248,7 @@ def sample_counts(reading: Reading) -> tuple[int, ...]:
     return usual
 
 
+@lru_cache(maxsize=64)
 def deviations(reading: Reading) -> list[tuple[float, float]]:
     """Ranges of sigma/c inside which the conditions can hold (judged on a grid of the other letters)."""
     grid = 2.0 ** (np.arange(-80, 81) / 8)

@@ -148,18 +148,17 @@ class RunLandscape:
                 letters[name] = quantise(letters[name], 40, up=True) if noisy else letters[name]
                 if name in self.pins:
                     letters[name] = np.full(count, self.pins[name])
-        eta, cap = self._step_size(letters, numbers, count)
-        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
+        letters["eta"], cap = self._step_size(letters, numbers, count)
         gap = self.holds.gap(letters, count)
         if gap is not None:
             objectives = at_gap(objectives, gap)
             letters["F0"], letters["R0"] = objectives.gap, objectives.distance
-        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
+        good = reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
         steps = letters["T"].astype(np.int64)
         return Draft(objectives, noise, deviation, letters["eta"], cap, steps, letters, good, privacy)
 
     def _step_size(self, letters: Letters, numbers: Letters, count: int) -> tuple[Floats, Floats]:
-        """Step size and its cap, [N] each, NaN where there is none; a held one has no cap. May lengthen runs."""
+        """Step size and its cap, [N] each, NaN where there is none; a held one has none. May lengthen runs."""
         held = self.holds.step_size(letters, count)
         if held is not None:
             return held, np.full(count, np.nan)
@@ -167,12 +166,14 @@ class RunLandscape:
         fraction = numbers.get("fraction", np.ones(count))
         eta, cap = fit_step_size(reading, letters, fraction)
         for longer in (10.0, 100.0, 1000.0):
-            short = np.isnan(eta)
-            if not (short.any() and reading.mentions("T")):
+            most = np.minimum(steps * longer, self.structure.steps[1])
+            short = np.flatnonzero(np.isnan(cap) & (most > letters["T"]))
+            if not (len(short) and reading.mentions("T")):
                 break
-            letters["T"] = np.where(short, np.minimum(steps * longer, self.structure.steps[1]), letters["T"])
-            again = fit_step_size(reading, letters, fraction)
-            eta, cap = np.where(short, again[0], eta), np.where(short, again[1], cap)
+            letters["T"] = letters["T"].copy()
+            letters["T"][short] = most[short]
+            some = {name: np.broadcast_to(value, (count,))[short] for name, value in letters.items()}
+            eta[short], cap[short] = fit_step_size(reading, some, fraction[short])
         return eta, cap
 
     def _noise(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
