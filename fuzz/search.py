@@ -17,6 +17,7 @@ import numpy as np
 from fuzz.arm import Arm
 from fuzz.budget import Budget, Meter
 from fuzz.coverage import Coverage, CoverageSummary, axes_of
+from fuzz.engine import searching_on
 from fuzz.genes import Structure
 from fuzz.holds import Holds
 from fuzz.problem import Problem
@@ -129,7 +130,7 @@ def search(
         budget: with steps the result depends on ``seed`` alone, with seconds also on the machine.
         seed: of structures, CMA-ES and noise.
         oracle: allow noise built from the worst drift at the current point.
-        device: ``"auto"`` or ``"cpu"``.
+        device: ``"auto"`` or ``"cpu"``, or ``"cuda"`` for whole runs on the GPU.
         progress: see :data:`Progress`.
         extra_starts: problems from elsewhere (a witness, say) that compete as they are.
         enough: stop once a candidate's score, less three standard errors, is above this.
@@ -139,11 +140,10 @@ def search(
     Raises:
         ValueError: one line: an unknown device, a parameter that cannot be held, or assumptions that no family meets.
     """
-    if device not in ("auto", "cpu"):
-        raise ValueError(f"device must be auto or cpu, not {device!r}")
-    if out_of_reach(theorem):
-        return SearchResult((), -math.inf, 0, 0.0, 0, stopped="out of reach")
-    return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
+    with searching_on(device):
+        if out_of_reach(theorem):
+            return SearchResult((), -math.inf, 0, 0.0, 0, stopped="out of reach")
+        return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
 
 
 class _Search:

@@ -13,7 +13,7 @@ import sympy as sp
 
 from fuzz.budget import Meter
 from fuzz.coverage import clipped_part
-from fuzz.engine import Batch, run
+from fuzz.engine import Batch, run, search_backend
 from fuzz.finite import SHRINK
 from fuzz.genes import (
     Gene,
@@ -280,7 +280,8 @@ def measure(
     everything = quantity == MinGradientNorm and 256 < longest <= ALL_STEPS
     checkpoints = None if quantity == MinGradientNorm else [0]
     kept = int(len(batch.steps) * longest * batch.x0.shape[1] <= _KEPT)
-    statistics = run(batch, replicas, checkpoints=np.arange(longest) if everything else checkpoints, record=kept)
+    wanted = np.arange(longest) if everything else checkpoints
+    statistics = run(batch, replicas, backend=search_backend(), checkpoints=wanted, record=kept)
     valid = statistics.valid.all(1)
     if quantity == MinGradientNorm:
         means = np.where(np.isnan(statistics.mean_gradient_norm), np.inf, statistics.mean_gradient_norm)

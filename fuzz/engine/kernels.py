@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.engine.formulas import Formula
 from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
+from fuzz.engine.stages import Stage, in_type_of_states, names, stages
 from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, Objective, x
 from theorems.language.parameters import c, m
 
@@ -47,8 +49,10 @@ _FUNCTIONS = (
     "quarter_turns",
     "vexp",
     "vlog",
-    "vtanh",
     "expm1",
+    "tanh_of",
+    "vtanh",
+    "exprel_of",
     "vexprel",
     "vexprel2",
     "vbalance",
@@ -107,24 +111,31 @@ def _switch(
     store: list[str],
     axis: str = "j",
     rows: str = "",
+    cut: bool = True,
 ) -> str:
     """``def name(family, ...)`` with one loop over lanes for each family, and for each q in ``range(rows)`` if given.
 
-    Numbers are those of coordinate ``axis``; ``before`` are assignments, made where they are used.
+    Numbers are those of coordinate ``axis``; ``before`` are assignments, made where they are used. With ``cut`` loops
+    are cut at elementary functions, and the function has a buffer for what they hand on.
     """
-    text = f"def {name}(family, {arguments}, lanes):\n"
+    text = f"def {name}(family, {arguments}, {'buffer, ' if cut else ''}lanes):\n"
     for place, entry in enumerate(entries):
         text += f"    {'elif' if place else 'if'} family == {entry.number}:  # {entry.name}\n"
         for k, read in enumerate(entry.kernel.reads):
             text += f"        h{k} = {read.format(place=f'[instance, {axis}, {k}]')}\n"
-        used = " ".join(entry.kernel.lines)
-        first = [b for b in before if b.split(" =")[0] in used]
-        body = [*first, *entry.kernel.lines[:-1], *(line.format(result=entry.kernel.lines[-1]) for line in store)]
-        if rows:
-            text += f"        for q in range({rows}):\n    "
-            body = [f"    {line}" for line in body]
-        text += "        for i in range(lanes):\n"
-        text += "".join(f"            {line}\n" for line in body)
+        text += f"        for q in range({rows}):\n" if rows else ""
+        indent = " " * (12 if rows else 8)
+        lines = [*entry.kernel.lines[:-1], *(line.format(result=entry.kernel.lines[-1]) for line in store)]
+        parts = stages(lines) if cut else [Stage((), tuple(lines), ())]
+        single = in_type_of_states(parts) if "v" in names(lines) else set()
+        for part in parts:
+            mentioned = names(part.lines)
+            body = [line for line in before if line.split(" =")[0] in mentioned]
+            for read, row in part.reads:
+                body.append(f"{read} = real(buffer[{row}, i])" if read in single else f"{read} = buffer[{row}, i]")
+            body += [*part.lines, *(f"buffer[{row}, i] = {written}" for written, row in part.writes)]
+            text += f"{indent}for i in range(lanes):\n"
+            text += "".join(f"{indent}    {line}\n" for line in body)
     return text + "\n\n"
 
 
@@ -164,7 +175,9 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
     text += _switch("gradients", "x, g, h, instance, j", ["v = x[j, i]"], gradients, ["g[j, i] = {result}"])
-    text += _switch("values", "x, out, h, instance, j", ["v = np.float64(x[j, i])"], values, ["out[i] += {result}"])
+    text += _switch(
+        "values", "x, out, h, instance, j", ["v = np.float64(x[j, i])"], values, ["out[i] += {result}"], cut=False
+    )
     text += _switch(
         "samples",
         "words, k, q, norm, c, h, single, instance, j, out",
@@ -189,6 +202,7 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
         "0",
         "low, high",
     )
+    text += f"BUFFER = {1 + max((int(row) for row in re.findall(r'buffer.([0-9]+)', text)), default=0)}\n\n\n"
     loops = ("gradients", "values", "samples", "draws", "advance", *_LOOPS)
     text += _FOOTER.format(
         names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)], counted=_COUNTED

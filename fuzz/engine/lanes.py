@@ -2,8 +2,9 @@
 
 Lanes are replicas: each loop over lanes is free of branches on data, so that LLVM vectorises it, and each lane does
 the same IEEE operations wherever it stands in a block, so that trajectories do not depend on how runs are split. The
-names ``real`` (the type of states), ``gradients``, ``values`` and ``samples`` (generated, with the family as a
-switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until then.
+names ``real`` (the type of states), ``BUFFER``, ``gradients``, ``values``, ``samples``, ``draws`` and ``advance``
+(generated, with the family as a switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until
+then.
 
 What is not finite is noticed without branches. A state that once is not finite stays so, whatever is added, hence it is
 looked at when the run ends. In one dimension a gradient that is not finite makes the next state so: inf times c/inf is
@@ -22,11 +23,15 @@ import numpy as np
 
 # What the generated module provides.
 real: Any = np.float64
+BUFFER = 0
 ONLY_GENERATED = "this module runs inside the one that fuzz.engine.kernels generates from it"
 
 
-def gradients(family: int, x: Any, g: Any, h: Any, instance: int, j: int, lanes: int) -> None:
-    """Fill g[j] with the gradient at x[j]; ``h[instance, j]`` holds the hoisted numbers."""
+def gradients(family: int, x: Any, g: Any, h: Any, instance: int, j: int, buffer: Any, lanes: int) -> None:
+    """Fill g[j] with the gradient at x[j]; ``h[instance, j]`` holds the hoisted numbers.
+
+    ``buffer``, here and below, is float64 [BUFFER, lanes], for it alone.
+    """
     raise NotImplementedError(ONLY_GENERATED)
 
 
@@ -47,6 +52,7 @@ def samples(
     instance: int,
     j: int,
     out: Any,
+    buffer: Any,
     lanes: int,
 ) -> None:
     """Add noise to out[j], from the words ``words[k, :, q]``; a law of the state also reads gradient norms and c.
@@ -56,7 +62,9 @@ def samples(
     raise NotImplementedError(ONLY_GENERATED)
 
 
-def draws(family: int, words: Any, k: int, rows: int, h: Any, single: Any, instance: int, out: Any, lanes: int) -> None:
+def draws(
+    family: int, words: Any, k: int, rows: int, h: Any, single: Any, instance: int, out: Any, buffer: Any, lanes: int
+) -> None:
     """Put noise into the first rows of out, from ``words[k]``, by the numbers of coordinate 0; else as ``samples``.
 
     For laws that read no state.
@@ -75,6 +83,7 @@ def advance(
     threshold: Any,
     h: Any,
     instance: int,
+    buffer: Any,
     lanes: int,
 ) -> None:
     """Whole steps ``low <= q < high`` in one dimension: gradient norms into size[q], noise from noise[q]."""
@@ -190,6 +199,7 @@ def add_noise(
     g: Array,
     size: Array,
     scratch: Array,
+    buffer: Array,
     words: Array,
     drawn: Array,
     k: int,
@@ -206,8 +216,8 @@ def add_noise(
     """Add the noise of one sample to out; ``words[k]`` holds block ``drawn[k]`` of its stream, and is kept up to date.
 
     ``where`` is (key, key, first replica) and ``law`` is (family, words per draw, first stream, layout). Layout 2
-    moves along the gradient g with norms ``size``; out may be g. ``scratch`` [2, lanes] is for it alone. In
-    layout 1 all coordinates read the words of the first.
+    moves along the gradient g with norms ``size``; out may be g. ``scratch`` [2, lanes] and ``buffer`` are for it
+    alone. In layout 1 all coordinates read the words of the first.
     """
     key0, key1, first = where
     family, streams, first_stream, layout = law
@@ -219,11 +229,11 @@ def add_noise(
             for s in range(streams):
                 philox_lanes(words, k, s, key0, key1, first, draw >> 2, sample, first_stream + s, lanes)
         if layout != 2:
-            samples(family, words, k, draw & 3, size, c, numbers, single, instance, j, out, lanes)
+            samples(family, words, k, draw & 3, size, c, numbers, single, instance, j, out, buffer, lanes)
             continue
         for i in range(lanes):
             scratch[0, i] = real(0)
-        samples(family, words, k, draw & 3, size, c, numbers, single, instance, ZERO, scratch, lanes)
+        samples(family, words, k, draw & 3, size, c, numbers, single, instance, ZERO, scratch, buffer, lanes)
         for axis in range(dimension):
             still = real(1) if axis == 0 else real(0)
             # By a row that overlaps with no other, or g and out being one array would stop vectorisation.
@@ -290,6 +300,7 @@ def whole_steps(
     trajectories: Array,
     block: int,
     recorded: int,
+    buffer: Array,
     lanes: int,
 ) -> int:
     """All steps of ``clipped_sgd`` in one dimension, where the noise does not depend on the state: few, long loops.
@@ -309,14 +320,25 @@ def whole_steps(
             philox_lanes(words, ZERO, s, key0, key1, first, t >> 2, ZERO, first_stream + s, lanes)
         rows = min(4, steps - t)
         if streams > 0:
-            draws(family, words, ZERO, rows, noise_numbers, noise_single, instance, noise, lanes)
+            draws(family, words, ZERO, rows, noise_numbers, noise_single, instance, noise, buffer, lanes)
         # Calls that are saved count too: many arrays are many arguments.
         together = rows if recorded == 0 else 1
         for q in range(0, rows, together):
             for i in range(recorded):
                 trajectories[instance, block + i, t + q, 0] = x[0, i]
             advance(
-                objective, x, noise, size, q, q + together, step_size, threshold, objective_numbers, instance, lanes
+                objective,
+                x,
+                noise,
+                size,
+                q,
+                q + together,
+                step_size,
+                threshold,
+                objective_numbers,
+                instance,
+                buffer,
+                lanes,
             )
         while due < len(checkpoints) and checkpoints[due] < t + rows:
             for i in range(lanes):
@@ -382,6 +404,7 @@ def run_tasks(
     g = aligned(dimension * breadth, real).reshape((dimension, breadth))
     size = np.empty(breadth, real)
     scratch = np.empty((2, breadth), real)
+    buffer = aligned(BUFFER * breadth, np.float64).reshape((BUFFER, breadth))
     poison = np.empty(breadth, real)
     mean = aligned(breadth, np.float64)
     final = np.empty(breadth, np.float64)
@@ -436,6 +459,7 @@ def run_tasks(
                     trajectories,
                     block,
                     recorded,
+                    buffer,
                     lanes,
                 )
             for t in range(0 if whole else steps[instance]):
@@ -443,7 +467,7 @@ def run_tasks(
                     for j in range(dimension):
                         trajectories[instance, block + i, t, j] = x[j, i]
                 for j in range(dimension):
-                    gradients(objective[instance, j], x, g, objective_numbers, instance, j, lanes)
+                    gradients(objective[instance, j], x, g, objective_numbers, instance, j, buffer, lanes)
                 measure(g, size, mean, poison, dimension, lanes)
                 if due < len(checkpoints) and checkpoints[due] == t:
                     for i in range(lanes):
@@ -456,6 +480,7 @@ def run_tasks(
                             g,
                             size,
                             scratch,
+                            buffer,
                             words,
                             drawn,
                             ZERO,
@@ -485,6 +510,7 @@ def run_tasks(
                             g,
                             size,
                             scratch,
+                            buffer,
                             words,
                             drawn,
                             k,
@@ -511,6 +537,7 @@ def run_tasks(
                         g,
                         size,
                         scratch,
+                        buffer,
                         words,
                         drawn,
                         sample_count,

@@ -6,11 +6,17 @@ that another seed would fail is stated.
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 import sympy as sp
 
+from fuzz import engine
 from fuzz.__main__ import main
 from fuzz.budget import Budget, Meter
+from fuzz.engine import Batch, Statistics, cpu
+from fuzz.engine.statistics import Plan
 from fuzz.problem import FiniteLaw
 from fuzz.reading import Reading
 from fuzz.rescore import deviation_of, rescore
@@ -254,8 +260,32 @@ def test_own_letter_is_searched() -> None:
     assert result.best.choices[k] >= 4
 
 
+@pytest.mark.parametrize("given", [EXACT, [GS(L0, L1), BoundedVariance(sigma)]], ids=["exact", "noisy"])
+def test_whole_runs_are_on_the_device_that_is_asked_for(monkeypatch: pytest.MonkeyPatch, given: list[Any]) -> None:
+    """A stand-in for the GPU engine, which is the compiled one: the search finds the same, and leaves nothing set."""
+    calls: list[str] = []
+
+    class Standin:
+        @staticmethod
+        def run(batch: Batch, plan: Plan) -> Statistics:
+            calls.append(batch.algorithm)
+            return cpu.run(batch, plan)
+
+    monkeypatch.setitem(sys.modules, "a_gpu_engine", Standin)  # type: ignore[arg-type]
+    monkeypatch.setitem(engine.BACKENDS, "gpu", "a_gpu_engine")
+    claim = statement(given, [2 * THETA <= 1], Upper(AverageGradientNorm, sqrt(F0 / (eta * T))))
+    found = {device: search(claim, Budget(steps=5 * 10**3), 0, device=device) for device in ("cuda", "auto")}
+    assert calls
+    assert found["cuda"].score == found["auto"].score > 0
+    assert found["cuda"].evaluations == found["auto"].evaluations
+    assert engine.search_backend() == "cpu"
+    seen = len(calls)
+    search(claim, Budget(steps=10**3), 0)
+    assert len(calls) == seen
+
+
 def test_bad_arguments_are_one_line() -> None:
-    with pytest.raises(ValueError, match="device must be auto or cpu, not 'tpu'"):
+    with pytest.raises(ValueError, match="device must be auto, cpu or cuda, not 'tpu'"):
         search(S1, Budget(steps=10), device="tpu")
     with pytest.raises(ValueError, match="cannot hold T"):
         search(S1, Budget(steps=10), at={T: 3.0})
