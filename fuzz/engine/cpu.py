@@ -30,8 +30,11 @@ _LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT)
 
 
 def breadth(dimension: int) -> int:
-    """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache."""
-    return max(LANES, _MOST_LANES // dimension)
+    """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache.
+
+    An even number, as words are drawn for two replicas at a time.
+    """
+    return max(LANES, _MOST_LANES // (2 * dimension) * 2)
 
 
 def run(batch: Batch, plan: Plan) -> Statistics:
