@@ -78,6 +78,8 @@ def why_not(theorem: Theorem) -> str:
         return f"{quantity} is not measured on training runs"
     if not theorem.claim.for_all:
         return "it says that there is a problem, which other problems cannot contradict"
+    if theorem.has(ExactGradients) and form_of(theorem).samples:
+        return "samples of the data are not exact gradients"
     known = {standard.eta, standard.c, standard.T, standard.F0, standard.R0}
     for assumption in theorem.given:
         if not isinstance(assumption, GS | HS | PL | BoundedVariance | Convex | ExactGradients | _ALGORITHMS):

@@ -30,7 +30,10 @@ from theorems.language import (
     PL,
     AverageGradientNorm,
     BoundedVariance,
+    Domain,
+    ExactGradients,
     Parameter,
+    PerSampleClipping,
     Source,
     Symmetric,
     T,
@@ -44,6 +47,8 @@ from theorems.language import (
 from theorems.language.units import ONE
 
 CATALOGUE = load_catalogue()
+N = Parameter("n", ONE, Domain.POSITIVE_INTEGER)
+RATE = Upper(AverageGradientNorm, F0 / (eta * T * c))
 TRUE = ("S3", "S3_HS", "S3_small", "K23_3_3", "D1", "D1_min", "D2", "D2_late", "D3", "planted_d2_weaker")
 FALSE = ("planted_s3_no_bias", "planted_min_no_bias", "planted_d1_off_by_one", "planted_d3_no_slow_phase")
 
@@ -98,6 +103,10 @@ def statement(**changes: Any) -> Theorem:
     [
         ({"given": [GS(L0, L1), BoundedVariance(sigma), Symmetric()]}, "Symmetric is not shown of the data"),
         ({"given": [GS(2 * L0, L1), BoundedVariance(sigma)]}, "is no letter"),
+        (
+            {"given": [GS(L0, L1), ExactGradients(), PerSampleClipping(N)], "claim": RATE},
+            "samples of the data are not exact gradients",
+        ),
         ({"when": [Parameter("q", ONE) >= 1]}, "the letter q has no value here"),
     ],
 )
