@@ -381,7 +381,7 @@ class _Search:
             structure = arm.inside.structure
             if not self._provable(arm):
                 arm.guide = arm.score = -math.inf
-                arm.forget()
+                arm.effort *= 2
                 return False
             found = self._estimate(structure, arm.best, self.enough)
             self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough

@@ -20,7 +20,7 @@ from fuzz.engine.statistics import Plan
 from fuzz.problem import FiniteLaw
 from fuzz.reading import Reading
 from fuzz.rescore import deviation_of, rescore
-from fuzz.search import SearchResult, search
+from fuzz.search import SearchResult, _Search, search
 from theorems.language import (
     F0,
     GS,
@@ -214,6 +214,30 @@ def test_same_seed_same_result() -> None:
     assert other.regimes != first.regimes
     noisy = [search(biased(sp.Integer(0)), Budget(steps=2 * 10**6), 7).candidates for _ in range(2)]
     assert noisy[0] == noisy[1]
+
+
+def test_the_kth_best_structure_gets_a_kth_of_the_problems() -> None:
+    made = _Search(S1, Budget(steps=10**6), 0, False, None, {})
+    made._join()
+    arms = made.arms
+    assert len(arms) >= 6
+    for place, arm in enumerate(arms):
+        arm.guide, arm.due = -float(place), 1
+    for _ in range(20_000):
+        arm = made._next()
+        arm.turns, arm.effort = arm.turns + 1, arm.effort + arm.due
+    shares = [arm.effort / arms[0].effort for arm in arms]
+    assert shares == pytest.approx([1 / (1 + place) for place in range(len(arms))], rel=0.01)
+    # One that has had no turn waits for as many problems of the best as there are others that had one.
+    arms[0].turns = arms[0].effort = 0
+    assert made._next() is arms[0]
+
+
+def test_what_no_confirmation_could_judge_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    theorem, budget = biased(sp.Integer(0)), Budget(steps=4 * 10**5)
+    assert search(theorem, budget, 2, enough=1.001).stopped == "enough"
+    monkeypatch.setattr("fuzz.search.rounding_allowance", lambda problem, quantity: None)
+    assert search(theorem, budget, 2, enough=1.001).stopped == "budget"
 
 
 def test_history_and_progress() -> None:
