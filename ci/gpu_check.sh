@@ -9,7 +9,10 @@ python="${PYTHON:-python3}"
 
 "$python" - <<'PYTHON'
 import os, sys
-import torch, triton
+try:
+    import torch, triton
+except ImportError as error:
+    sys.exit(f"gpu_check: {error} in {sys.executable}; $PYTHON names another")
 
 if not torch.cuda.is_available():
     sys.exit(f"gpu_check: torch {torch.__version__} sees no GPU here")

@@ -26,10 +26,11 @@ from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
 from theorems.language.walk import parse_exact, show_exact
-from theorems.power import STATEMENTS
+from theorems.power import STATEMENTS, hard
 
 _ONE = sp.Integer(1)
 _DRAWS = {True: 2**20, False: 2**19}
+_HARD_DRAWS = 2**22
 
 
 def by_hand() -> dict[str, tuple[Problem, dict[Parameter, sp.Expr]]]:
@@ -104,7 +105,8 @@ def main() -> None:
         if chosen.only and theorem.name not in chosen.only and theorem.name in known:
             table[theorem.name] = known[theorem.name]
             continue
-        size = regime_size(theorem, _DRAWS[theorem.claim.quantity.scope is Scope.ONE_STEP])
+        draws = _HARD_DRAWS if theorem in hard.STATEMENTS else _DRAWS[theorem.claim.quantity.scope is Scope.ONE_STEP]
+        size = regime_size(theorem, draws)
         problem, choices = instance(theorem, known.get(theorem.name))
         table[theorem.name] = {
             "size": asdict(size),

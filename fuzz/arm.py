@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fuzz.reading import Floats
 from fuzz.strategies import Landscape
 
-_POPULATION = 16
+_LARGEST = 64
 
 
 class Arm:
@@ -20,12 +20,17 @@ class Arm:
     Args:
         inside: the numeric space.
         rng: of everything that is drawn here.
-        start: a point to begin from.
+        least: problems of a generation.
+
+    Attributes:
+        turns, due, effort: how often it was its turn, the problems of the next one, and of all so far.
     """
 
-    def __init__(self, inside: Landscape, rng: np.random.Generator, start: Floats | None = None) -> None:
-        self.inside, self.rng = inside, rng
-        self.best: Floats | None = start
+    def __init__(self, inside: Landscape, rng: np.random.Generator, least: int = 0) -> None:
+        self.inside, self.rng, self.least = inside, rng, least
+        self.turns, self.due, self.effort = 0, 1, 0.0
+        self.best: Floats | None = None
+        self._restarts = 0
         self.guide, self.score, self.error = -math.inf, -math.inf, 0.0
         self._strategy: Any = None
 
@@ -33,6 +38,12 @@ class Arm:
     def size(self) -> int:
         """Number of genes."""
         return len(self.inside.genes)
+
+    @property
+    def population(self) -> int:
+        """Hansen's default, twice as many after each restart (Auger and Hansen, CEC 2005)."""
+        default = max(self.least, 4 + int(3 * math.log(max(1, self.size))))
+        return int(min(_LARGEST, default * 2**self._restarts))
 
     @property
     def rank(self) -> float:
@@ -54,8 +65,11 @@ class Arm:
             def normal(*shape: int) -> npt.NDArray[np.float64]:
                 return self.rng.standard_normal(shape)
 
-            options = {"verbose": -9, "randn": normal, "seed": math.nan, "popsize": _POPULATION, "verb_log": 0}
-            self._strategy = cma.CMAEvolutionStrategy(self.best, 0.2, options)
+            options = {"verbose": -9, "randn": normal, "seed": math.nan, "popsize": self.population, "verb_log": 0}
+            options |= {"tolfun": 1e-9, "tolfunhist": 1e-9, "tolx": 1e-8}
+            # Every other restart leaves the best point behind.
+            start = self.best if self._restarts % 2 == 0 else self.rng.random(self.size)
+            self._strategy = cma.CMAEvolutionStrategy(start, 0.2, options)
         return np.array(self._strategy.ask())
 
     def tell(self, points: Floats, guide: Floats) -> bool:
@@ -71,5 +85,6 @@ class Arm:
         return np.asarray(self._strategy.result.xfavorite)
 
     def forget(self) -> None:
-        """Begin CMA-ES anew from the best point."""
+        """Begin CMA-ES anew."""
         self._strategy = None
+        self._restarts += 1

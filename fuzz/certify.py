@@ -22,7 +22,8 @@ towards 0 along that axis. The others have a bounded gradient and an unbounded v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch, wraps
 from typing import Any, TypeVar
@@ -30,25 +31,40 @@ from typing import Any, TypeVar
 import sympy as sp
 
 from fuzz.constants import NumberError, check_numbers, in_domain, sign, smaller, value
+from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.lattice_laws import BOUNDED, SYMMETRIC, centring_error
 from fuzz.pieces import FAMILIES, Shape, breaks_pl, falling_piece, rational
-from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.problem import PLAIN, Family, FiniteLaw, Problem
 from fuzz.smoothness import least_smoothness
 from theorems.language.assumptions import (
     GS,
     HS,
     PL,
     Assumption,
+    BatchClipping,
     BoundedVariance,
     Convex,
     ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
     Symmetric,
 )
 from theorems.language.functions import NOISES
 from theorems.language.parameters import Domain
 
 _Given = TypeVar("_Given", bound=Assumption)
-_VOCABULARY = (GS, HS, Convex, PL, ExactGradients, BoundedVariance, Symmetric)
+_VOCABULARY = (
+    GS,
+    HS,
+    Convex,
+    PL,
+    ExactGradients,
+    BoundedVariance,
+    Symmetric,
+    BatchClipping,
+    PerSampleClipping,
+    PrivacyNoise,
+)
 
 
 class CertificateError(ValueError):
@@ -82,6 +98,27 @@ def certify(assumption: Assumption, problem: Problem) -> Certificate:
         CertificateError: one line, if it does not, or if no closed form shows it.
     """
     raise CertificateError(f"{type(assumption).__name__}: an assumption without a certificate")
+
+
+def certify_algorithm(given: Iterable[Assumption], problem: Problem) -> None:
+    """Show that a problem runs the algorithm that these assumptions speak of, and nothing that they do not mention.
+
+    Raises:
+        CertificateError: one line, if it does not.
+    """
+    kinds = {type(assumption) for assumption in given}
+    allowed = {"clipped_sgd"}
+    if BatchClipping in kinds:
+        allowed.add("batch_clipping")
+    if PerSampleClipping in kinds or PrivacyNoise in kinds:
+        allowed |= {"per_sample_clipping", "dp_sgd"}
+    algorithm = problem.algorithm
+    if algorithm.name not in allowed:
+        raise CertificateError(f"the algorithm is {algorithm.name}, of which no assumption speaks")
+    if algorithm.samples > 1 and not kinds & {BatchClipping, PerSampleClipping}:
+        raise CertificateError(f"{algorithm.samples} samples are taken in a step, of which no assumption speaks")
+    if algorithm.privacy_deviation != 0 and PrivacyNoise not in kinds:
+        raise CertificateError("noise is added to the clipped direction, of which no assumption speaks")
 
 
 def at_least(a: Any, b: Any) -> bool:
@@ -350,6 +387,59 @@ def _symmetric(assumption: Symmetric, problem: Problem) -> Certificate:
     elif noise.name != "symmetric_two_point":
         raise CertificateError(f"Symmetric: {noise.name} has no symmetric law")
     return Certificate(assumption, "Two opposite atoms of probability 1/2 each, at every point.", {"probability": half})
+
+
+# -- algorithm ---------------------------------------------------------------------------------------------------------
+
+
+@certify.register(BatchClipping)
+@_refusing
+def _batch_clipping(assumption: BatchClipping, problem: Problem) -> Certificate:
+    return _samples(assumption, problem, ("batch_clipping",), "the mean of n independent samples is clipped")
+
+
+@certify.register(PerSampleClipping)
+@_refusing
+def _per_sample_clipping(assumption: PerSampleClipping, problem: Problem) -> Certificate:
+    kinds = ("per_sample_clipping", "dp_sgd")
+    return _samples(assumption, problem, kinds, "each of n independent samples is clipped, and the mean taken")
+
+
+def _samples(
+    assumption: BatchClipping | PerSampleClipping, problem: Problem, kinds: tuple[str, ...], says: str
+) -> Certificate:
+    name, algorithm = type(assumption).__name__, problem.algorithm
+    wanted = _argument(assumption, "n", Domain.POSITIVE_INTEGER)
+    if algorithm.name not in kinds and algorithm != PLAIN:
+        raise CertificateError(f"{name}: the algorithm is {algorithm.name}")
+    if sign(wanted - algorithm.samples) != 0:
+        raise CertificateError(f"{name}: n = {wanted} is given, the problem takes {algorithm.samples} in a step")
+    return Certificate(assumption, f"In every step {says}.", {"n": sp.Integer(algorithm.samples)})
+
+
+@certify.register(PrivacyNoise)
+@_refusing
+def _privacy_noise(assumption: PrivacyNoise, problem: Problem) -> Certificate:
+    square = _argument(assumption, "zeta") ** 2
+    if problem.algorithm.privacy_deviation == 0:
+        return Certificate(assumption, "No noise is added.", {"zeta^2": square})
+    variance = privacy_variance(problem)
+    if not at_least(square, variance):
+        raise CertificateError(f"PrivacyNoise: zeta^2 = {square} is given, {variance} is needed")
+    says = f"In every coordinate, of numbers of its own: {BOUNDED[PRIVACY_LAW]}"
+    return Certificate(assumption, says, {"variance at most": variance, "zeta^2": square})
+
+
+def privacy_variance(problem: Problem) -> sp.Expr:
+    """A bound on ``E|z|^2`` of the noise that DP-SGD adds, as engines draw it: scaled by a float next to
+    ``zeta/sqrt(d)``, which may be a little more."""
+    d = problem.dimension
+    scale = sp.Rational(*(float(problem.algorithm.privacy_deviation) / math.sqrt(d)).as_integer_ratio())
+    if math.isqrt(d) ** 2 != d:
+        # Root and quotient are rounded: a place more, whichever way an engine does it.
+        scale *= 1 + sp.Rational(1, 2**51)
+    law = NOISES[PRIVACY_LAW]
+    return d * sp.sympify(law.variance).xreplace({law.parameters[0]: scale})
 
 
 def _vanishes(noise: Family | FiniteLaw) -> bool:

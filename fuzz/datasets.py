@@ -6,9 +6,10 @@ until a set is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,12 @@ class Dataset:
             raise DataError(f"a data set needs rows and columns, not shape {rows.shape}")
         rows.flags.writeable = False
         object.__setattr__(self, "rows", rows)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the shape and the rows, as integers in text."""
+        text = ";".join(",".join(map(str, row)) for row in self.rows.tolist())
+        return hashlib.sha256(f"{self.rows.shape}{text}".encode()).hexdigest()
 
     @property
     def samples(self) -> int:

@@ -7,10 +7,11 @@ so probabilities are multiples of 2^-32, exactly, and the coordinates of a vecto
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
-from fuzz.genes import Gene, Structure, quantise
+from fuzz.genes import EACH, Gene, Structure, quantise
 from fuzz.onestep import Law
 from fuzz.problem import FiniteLaw
 from fuzz.reading import Floats, Letters
@@ -69,7 +70,29 @@ def law_genes(structure: Structure) -> list[Gene]:
     """Genes of weights and atoms; the deviation has its own."""
     free = free_atoms(structure)
     genes = [Gene(f"weight{i}", -8.0, 8.0, "linear") for i in range(free - 1)]
-    return genes + [Gene(f"atom{i}.{j}", -2.0, 2.0, "linear") for i in range(free) for j in range(structure.dimension)]
+    return genes + [Gene(f"atom{i}.{j}", -2.0, 2.0, "linear") for i in range(free) for j in range(_width(structure))]
+
+
+def _width(structure: Structure) -> int:
+    """How many numbers an atom has: one for each coordinate, or for each vector of :func:`basis`."""
+    if structure.turn:
+        return min(structure.dimension, 1 + (structure.turn % 2 == 0))
+    if structure.dimension > EACH:
+        raise ValueError(f"atoms in {structure.dimension} dimensions need a turn: {structure}")
+    return structure.dimension
+
+
+@lru_cache(maxsize=64)
+def basis(dimension: int, turn: int) -> Floats:
+    """One vector [1, d], or two orthogonal ones [2, d] if ``turn`` is even, of length 1, in random directions.
+
+    They are rounded, so that atoms are rational: what is exact of a law (total, mean, deviation) is made so afterwards,
+    from its atoms. By the argument of :mod:`fuzz.problem` such a law on a separable objective is one on a few
+    coordinates, and a randomly rotated objective.
+    """
+    width = min(dimension, 1 + (turn % 2 == 0))
+    vectors = np.random.default_rng([dimension, turn]).standard_normal((dimension, width))
+    return np.asarray(np.round(np.linalg.qr(vectors)[0].T * 2.0**20) / 2.0**20)
 
 
 def free_atoms(structure: Structure) -> int:
@@ -79,11 +102,13 @@ def free_atoms(structure: Structure) -> int:
 
 def build_law(structure: Structure, numbers: Letters, count: int) -> tuple[Floats, Floats]:
     """Probabilities [N, K], multiples of 2^-32, and atoms [N, K, d] with mean zero and deviation ``deviation``."""
-    k, d = free_atoms(structure), structure.dimension
+    k, d = free_atoms(structure), _width(structure)
     logits = np.stack([numbers[f"weight{i}"] for i in range(k - 1)] + [np.zeros(count)], 1)
     weights = np.exp(logits - logits.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
     unit = np.stack([np.stack([numbers[f"atom{i}.{j}"] for j in range(d)], 1) for i in range(k)], 1)
+    if structure.turn:
+        unit, d = unit @ basis(structure.dimension, structure.turn), structure.dimension
     # An atom of small probability must be far out to matter: measured in 1/sqrt(p) all atoms are alike.
     unit = unit / np.sqrt(weights)[..., None]
     # Short binary numbers; the likeliest atom takes up the rest, so that total and mean are exact.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,10 @@ class Structure:
         mirrored: atoms come in pairs ``+a, -a`` of equal probability.
         pieces: how many pieces right and left of the minimum a piecewise profile has.
         dips: whether its gradient may change sign away from the minimum.
+        samples: of a step, for algorithms that take several.
+        turn: 0, or the number of a random direction (of a random plane, if even) in which the atoms of a finite law
+            lie; the only atoms that there are in more than three dimensions.
+        case: which case of a bound in cases is searched alone, counted from 1; 0 for all of them.
     """
 
     objective: str = "quadratic"
@@ -54,16 +59,24 @@ class Structure:
     mirrored: bool = False
     pieces: tuple[int, int] = (0, 0)
     dips: bool = False
+    samples: int = 1
+    turn: int = 0
+    case: int = 0
 
     @property
     def regime(self) -> str:
         """A short name for reports."""
         law = f"{self.atoms} atoms{' mirrored' if self.mirrored else ''}" if self.noise == "finite" else self.noise
+        law += f" turned by {self.turn}" if self.turn else ""
         steps = f"T in [{self.steps[0]}, {self.steps[1]}]"
         ratio = f"sigma/c in [{self.deviation[0]:.3g}, {self.deviation[1]:.3g}]"
         shape = f" of {self.pieces[0]} and {self.pieces[1]} pieces{', may dip' * self.dips}" * (self.pieces[0] > 0)
         parts = [self.objective + shape, law, f"d={self.dimension}", steps]
-        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (", eta at its cap" * self.at_cap)
+        if self.samples > 1:
+            parts.append(f"n={self.samples}")
+        return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (
+            ", eta at its cap" * self.at_cap + f", case {self.case}" * (self.case > 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
     return {gene.name: quantise(gene.decode(raw[:, k])) for k, gene in enumerate(genes)}
 
 
-_EACH = 3
+EACH = 3
 """Up to this many coordinates each has numbers of its own."""
 _FAR = 12.0
 """Natural logarithms by which a gradient grows over one piece, at most."""
@@ -104,7 +117,7 @@ _FAR = 12.0
 
 def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
-    if structure.dimension > _EACH:
+    if structure.dimension > EACH:
         genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4), Gene("condition", 1.0, 1e8)]
     else:
         genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
@@ -120,6 +133,9 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
         genes.append(Gene("quartic", 1e-4, 1e2))
     if "growth" in names:
         genes.append(Gene("share", 1e-2, 1.0))
+        if structure.dimension > 1:
+            # From the first coordinate to the last; the ends are those of equal growth and of none to speak of.
+            genes.append(Gene("fade", 1e-3, 1.0))
     if names & {"quartic", "growth"}:
         genes.append(Gene("L1", 1e-2, 1e2))
     if "bend1" in names:
@@ -164,7 +180,7 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     d = structure.dimension
     kinds = profiles(structure.objective, d)
     one = np.ones(len(numbers["x0"]))
-    if d > _EACH:
+    if d > EACH:
         # Ladders: curvatures from 1 down to 1/condition, starts from x0 to x0 times stretch.
         steps = np.arange(d) / (d - 1)
         start = quantise(numbers["x0"][:, None] * numbers["stretch"][:, None] ** steps)
@@ -190,12 +206,13 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     if "bend1" in numbers:
         share, longest = numbers.get("share", np.zeros_like(one)), np.full_like(one, np.inf)
         if "share" in numbers:
-            growth = quantise(slack * share, up=False)
-            columns["growth"] = everywhere(growth)
+            fade = numbers.get("fade", one)[:, None] ** (np.arange(d) / max(d - 1, 1))
+            columns["growth"] = quantise((slack * share)[:, None] * fade, up=False)
             # Further out the gradient is beyond every float.
-            longest = _FAR / growth
+            farthest = _FAR / columns["growth"]
+            longest = farthest[:, 0]
             growing = [i for i, kind in enumerate(kinds) if kind.name == "piecewise_exponential"]
-            start[:, growing] = quantise(np.minimum(start[:, growing], 3 * longest[:, None]))
+            start[:, growing] = quantise(np.minimum(start[:, growing], 3 * farthest[:, growing]))
         # Under GS the gradient may at most double over 1/L1.
         tail = one if isinstance(reading.smoothness, HS) else np.minimum(one, 0.69 / np.maximum(share, 0.1))
         drawn = draw_pieces(
@@ -222,19 +239,24 @@ def describe(family: str, parameters: Floats, start: Floats, smooth: tuple[Float
     gradient = evaluate(family, "gradient", parameters, start)
     size, strong = np.abs(heights), np.full(len(start), np.inf)
     allowed = np.ones(len(start), np.bool_)
-    for i, kind in enumerate(kinds):
-        columns = columns_of(kind, parameters, i)
+    for kind in dict.fromkeys(kinds):
+        axes = [i for i, other in enumerate(kinds) if other is kind]
+        columns = columns_of(kind, parameters, axes)
+
+        def everywhere(values: npt.NDArray[Any], width: int = len(axes)) -> npt.NDArray[Any]:
+            return values.reshape(-1, width)
+
         if kind.name == "log_cosh":
             # Near 0 its value is a difference of terms of size slope^2/curvature.
-            size[:, i] += columns["slope"] ** 2 / columns["curvature"]
+            size[:, axes] += everywhere(columns["slope"] ** 2 / columns["curvature"])
         if kind.name in FAMILIES:
             # Where f falls, it is a difference of what it was and what it lost.
-            size[:, i] += 8 * np.abs(start[:, i]) * np.abs(gradient[:, i])
-            strength = piece_strength(columns, kind.name)
+            size[:, axes] += 8 * np.abs(start[:, axes]) * np.abs(gradient[:, axes])
+            strength = everywhere(piece_strength(columns, kind.name))
         else:
-            strength = columns["curvature"] if kind.name in ("quadratic", "quartic") else np.zeros(len(start))
-        strong = np.minimum(strong, strength)
-        allowed &= meets(kind, columns)
+            strength = everywhere(columns["curvature"] * (kind.name in ("quadratic", "quartic")))
+        strong = np.minimum(strong, strength.min(1))
+        allowed &= everywhere(meets(kind, columns)).all(1)
     allowed &= np.isfinite(heights).all(1) & (np.abs(gradient) < 1e100).all(1)
     gradient = np.where(allowed[:, None], gradient, 1.0)
     return Objectives(
@@ -262,16 +284,19 @@ def _slack(structure: Structure, reading: Reading, numbers: Letters) -> Floats:
 def smoothness(family: str, parameters: Floats, reading: Reading, slack: Floats) -> tuple[Floats, Floats]:
     """The least L0 for the given L1 [N], rounded up where it is not simply a curvature, and that L1."""
     needed = np.zeros(len(slack))
-    for i, kind in enumerate(profiles(family, parameters.shape[2])):
-        columns = columns_of(kind, parameters, i)
+    kinds = profiles(family, parameters.shape[2])
+    for kind in dict.fromkeys(kinds):
+        axes = [i for i, other in enumerate(kinds) if other is kind]
+        columns, room = columns_of(kind, parameters, axes), np.repeat(slack, len(axes))
         if kind.name == "quartic":
             with np.errstate(all="ignore"):  # with L1 = 0 there is none
-                least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], slack)
+                least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], room)
         elif kind.name in FAMILIES:
-            least = piece_smoothness(columns, slack, hessian=isinstance(reading.smoothness, HS))
+            least = piece_smoothness(columns, room, hessian=isinstance(reading.smoothness, HS))
         else:
-            needed = np.maximum(needed, columns["curvature"])
+            needed = np.maximum(needed, columns["curvature"].reshape(-1, len(axes)).max(1))
             continue
+        least = least.reshape(-1, len(axes)).max(1)
         finite = np.isfinite(least)
         rounded = quantise(np.where(finite, least, 1.0) * (1 + 1e-9), up=True)
         needed = np.maximum(needed, np.where(finite, rounded, np.inf))
@@ -297,40 +322,69 @@ def quartic_smoothness(reading: Reading, curvature: Floats, quartic: Floats, sla
 # -- step size -------------------------------------------------------------------------------------------------------
 
 _STEP_SIZES = np.geomspace(1e-8, 4.0, 140)
-# Four refinements by a grid of 64 find the end of the interval to eight digits in as many calls.
+# Closer looks at what falls between two step sizes, each seventy times as fine.
+_CLOSER = 2
+# Four refinements by a grid of 64 find an end of the interval to eight digits in as many calls.
 _REFINEMENTS, _FINE = 4, np.linspace(0.0, 1.0, 65)
+_LEAST_FRACTION = 1e-6
 
 
 def fit_step_size(reading: Reading, letters: Letters, fraction: Floats) -> tuple[Floats, Floats]:
-    """The step size as a fraction of the largest that the conditions allow, and the latter; [N] each, NaN if none.
+    """The step size as a fraction of the largest that the conditions on it allow, and the latter; [N] each.
 
-    A grid finds the admissible interval, finer grids its upper end; without a condition the largest is 4/L.
+    A grid finds the admissible interval (or, where that is narrower, the place nearest to it, for a finer grid), finer
+    grids its ends; without a condition the largest is 4/L. Fractions from 1e-6 to 1 are spread over the whole interval,
+    if that is narrower. Where no step size is admissible the largest is NaN, and the chosen one is nearest to it.
     """
     count = len(fraction)
     if not reading.mentions("eta"):
         return quantise(4.0 * fraction), np.full(count, 4.0)
-    column = {name: np.asarray(value).reshape(-1, 1) for name, value in letters.items()}
+    column = {name: np.broadcast_to(np.ravel(value), (count,))[:, None] for name, value in letters.items()}
 
-    def holds(step_sizes: Floats) -> npt.NDArray[np.bool_]:
-        verdict = reading.conditions_hold({**column, "eta": step_sizes})
-        return np.broadcast_to(verdict, (count, step_sizes.shape[1]))
+    def at(grid: Floats, of: npt.NDArray[np.intp]) -> Letters:
+        return {**{name: value[of] for name, value in column.items()}, "eta": np.exp(grid)}
 
-    good = holds(_STEP_SIZES[None, :])
-    some = good.any(1)
-    least = np.argmax(good, 1)
-    last = len(_STEP_SIZES) - 1 - np.argmax(good[:, ::-1], 1)
-    low, high = np.log(_STEP_SIZES[last]), np.log(_STEP_SIZES[np.minimum(last + 1, len(_STEP_SIZES) - 1)])
+    def holds(grid: Floats, of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        return np.broadcast_to(reading.conditions_hold(at(grid, of), "eta"), grid.shape)
+
     rows = np.arange(count)
+    grid = np.repeat(np.log(_STEP_SIZES)[None, :], count, 0)
+    good = np.array(holds(grid, rows))
+    end, nearest = grid.shape[1] - 1, np.zeros(count, int)
+    of = np.flatnonzero(~good.any(1))
+    for look in range(_CLOSER + 1):
+        if not len(of):
+            break
+        nearest[of] = np.broadcast_to(reading.shortfall(at(grid[of], of), "eta"), grid[of].shape).argmin(1)
+        if look < _CLOSER:
+            low, high = grid[of, np.maximum(nearest[of] - 1, 0)], grid[of, np.minimum(nearest[of] + 1, end)]
+            grid[of] = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, end + 1)
+            good[of] = holds(grid[of], of)
+            of = of[~good[of].any(1)]
+    chosen, cap = np.exp(grid[rows, nearest]), np.full(count, np.nan)
+    of = np.flatnonzero(good.any(1))
+    if not len(of):
+        return chosen, cap
+    first, last = np.argmax(good[of], 1), end - np.argmax(good[of, ::-1], 1)
+    # Each end lies between a step size that is admissible and its neighbour that is not (or the grid's own end).
+    inner = np.concatenate([grid[of, last], grid[of, first]])
+    outer = np.concatenate([grid[of, np.minimum(last + 1, end)], grid[of, np.maximum(first - 1, 0)]])
+    both = np.concatenate([of, of])
     for _ in range(_REFINEMENTS):
-        grid = low[:, None] + (high - low)[:, None] * _FINE
-        # The first that fails ends the interval; the low end is known to hold.
-        fails = ~holds(np.exp(grid))
+        finer = inner[:, None] + (outer - inner)[:, None] * _FINE
+        fails = ~holds(finer, both)
         fails[:, 0] = False
-        end = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
-        low, high = grid[rows, np.maximum(end - 1, 0)], grid[rows, end]
+        stop = np.where(fails.any(1), np.argmax(fails, 1), len(_FINE) - 1)
+        inner, outer = (finer[np.arange(len(both)), k] for k in (np.maximum(stop - 1, 0), stop))
     # The true end is often a simple number: take it if it is admissible.
-    nearest = quantise(np.exp(high))
-    cap = np.where(reading.conditions_hold({**letters, "eta": nearest}), nearest, quantise(np.exp(low), up=False))
-    wish = quantise(np.maximum(cap * fraction, _STEP_SIZES[least]))
-    chosen = np.where(fraction >= 1.0, cap, np.minimum(wish, cap))
-    return np.where(some, chosen, np.nan), np.where(some, cap, np.nan)
+    simple = quantise(np.exp(outer))
+    admissible = reading.conditions_hold({**at(outer[:, None], both), "eta": simple[:, None]}, "eta")
+    known = np.ravel(np.broadcast_to(admissible, (len(both), 1)))
+    inner = np.exp(inner)
+    largest = np.where(known, simple, quantise(inner, up=False))[: len(of)]
+    smallest = np.where(known, simple, quantise(inner, up=True))[len(of) :]
+    part = fraction[of]
+    narrow = np.log(np.maximum(smallest / largest, _LEAST_FRACTION)) / np.log(_LEAST_FRACTION)
+    wish = np.clip(quantise(largest * part**narrow), smallest, largest)
+    chosen[of], cap[of] = np.where(part >= 1.0, largest, wish), largest
+    return chosen, cap

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from fuzz.engine.batch import Instance
+from typing import Any
+
+from fuzz.engine.batch import Batch, Instance
 from fuzz.finite import engine_numbers
 from fuzz.problem import Family, FiniteLaw, Problem
 
 
+def batch_of(problem: Problem, **named: Any) -> Batch:
+    """The engine's batch of this one problem.
+
+    Args:
+        problem: of any algorithm.
+        named: ``seed, purpose, instance_ids`` of :class:`Batch`.
+
+    Raises:
+        ValueError: as :func:`instance_of`.
+    """
+    algorithm = problem.algorithm
+    return Batch.of([instance_of(problem)], algorithm=algorithm.name, samples=algorithm.samples, **named)
+
+
 def instance_of(problem: Problem) -> Instance:
-    """The engine's instance of a problem; every number is rounded to the nearest float.
+    """The engine's instance of a problem; every number is rounded to the nearest float. Algorithm and number of samples
+    are a batch's.
 
     Raises:
         ValueError: for a finite law that no engine runs: too many atoms, or a probability off the lattice.
@@ -23,6 +40,7 @@ def instance_of(problem: Problem) -> Instance:
         steps=problem.steps,
         noise=noise.name,
         noise_parameters=engine_numbers(noise) if isinstance(noise, FiniteLaw) else _floats(noise),
+        privacy_deviation=float(problem.algorithm.privacy_deviation),
     )
 
 

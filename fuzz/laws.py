@@ -30,10 +30,11 @@ from fuzz.onestep import (
     step_change,
     stuck_gradient_norm,
 )
-from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.problem import Algorithm, Family, FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
+from fuzz.reduction import mean_of
 from fuzz.shapes import coordinates
-from fuzz.trajectory import Choices, Scores, choices_of, exact
+from fuzz.trajectory import Choices, Scores, choices_of, exact, free_letters
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import (
     ClipSecondMoment,
@@ -43,6 +44,9 @@ from theorems.language.quantities import (
     StepChange,
     StuckGradientNorm,
 )
+
+_RESOLVED = 1e-9
+"""A stuck point nearer to a stationary one, in units of c, may be rounding: a symmetric law has drift 0 at m = 0."""
 
 # No letter has a blank in its name.
 _CAP = "largest eta"
@@ -97,9 +101,20 @@ class LawLandscape:
             return np.ones((count, 1)), np.zeros((count, 1, self.structure.dimension))
         return build_law(self.structure, numbers, count)
 
+    def _of_mean(self, probabilities: Floats, atoms: Floats) -> tuple[Floats, Floats]:
+        """The law of what is clipped: of the mean of n independent samples, if a mean is clipped."""
+        if self.reading.algorithm != "batch_clipping" or self.structure.samples == 1 or not self.free_atoms:
+            return probabilities, atoms
+        chance, total, n = probabilities, atoms, self.structure.samples
+        count, d = len(atoms), atoms.shape[-1]
+        for _ in range(n - 1):
+            chance = (chance[:, :, None] * probabilities[:, None, :]).reshape(count, -1)
+            total = (total[:, :, None, :] + atoms[:, None, :, :]).reshape(count, -1, d)
+        return chance, total / n
+
     # -- scores ------------------------------------------------------------------------------------------------------
 
-    def _draft(self, raw: Floats) -> tuple[Letters, Objectives, Floats, Floats, Floats]:
+    def _draft(self, raw: Floats) -> tuple[Letters, Objectives, Floats, Floats, Floats, tuple[Floats, Floats]]:
         count = len(raw)
         numbers = decode(self.genes, raw)
         c = np.full(count, self.pins.get("c", 1.0))
@@ -107,14 +122,15 @@ class LawLandscape:
             numbers["deviation"] = np.full(count, self.pins[self._sigma_name])
         elif "deviation" in numbers:
             numbers["deviation"] = numbers["deviation"] * self.pins.get("c", 1.0)
-        probabilities, atoms = self._law(numbers, count)
+        single = self._law(numbers, count)
+        probabilities, atoms = self._of_mean(*single)
         at_zero = np.full(count, np.inf)
         if self.moves:
             objectives = build_objectives(self.structure, self.reading, numbers)
         else:
             if self.reading.quantity == StuckGradientNorm:
                 m, at_zero = stuck_gradient_norm(c, probabilities, atoms)
-                m = np.where(at_zero <= 0, quantise(m * (1 - 2.0**-40), 44, up=False), 0.0)
+                m = np.where((at_zero <= 0) & (m > _RESOLVED * c), quantise(m * (1 - 2.0**-40), 44, up=False), 0.0)
             else:
                 m = numbers["m"] if "m" in numbers else np.full(count, self.pins["m"])
             one = np.ones((count, 1, self.structure.dimension))
@@ -126,22 +142,19 @@ class LawLandscape:
             "T": np.ones(count),
             "F0": objectives.gap,
             "R0": objectives.distance,
-            **{
-                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
-                for p in self.reading.free
-            },
+            **free_letters(self.reading, numbers, self.pins, count),
         }
         deviation = numbers.get("deviation", np.zeros(count))
-        letters = self.reading.fill(known, {**objectives.tight, "deviation": deviation})
+        letters = self.reading.fill(known, {**objectives.tight, "deviation": deviation}, self.structure.samples)
         letters["eta"] = np.ones(count)
         if self.moves or self.reading.mentions("eta"):
             wish = numbers.get("fraction", np.ones(count))
             letters["eta"], letters[_CAP] = fit_step_size(self.reading, letters, wish)
-        return letters, objectives, probabilities, atoms, at_zero
+        return letters, objectives, probabilities, atoms, at_zero, single
 
     def evaluate(self, raw: Floats, replicas: int, meter: Meter, seed: int, first_id: int) -> Scores:
         """Score raw genes [N, G]. Expectations are exact up to rounding: replicas, seed and id do not matter."""
-        letters, objectives, probabilities, atoms, at_zero = self._draft(raw)
+        letters, objectives, probabilities, atoms, at_zero, _ = self._draft(raw)
         meter.add(probabilities.size, len(raw))
         quantity, c, m = self.reading.quantity, letters["c"], letters["m"]
         if quantity == Drift:
@@ -171,7 +184,7 @@ class LawLandscape:
 
     def places(self, raw: Floats) -> tuple[Letters, npt.NDArray[np.bool_]]:
         """The regimes of raw genes [N, G] and whether they meet the conditions."""
-        letters, objectives, probabilities, atoms, at_zero = self._draft(raw)
+        letters, objectives, probabilities, atoms, at_zero, _ = self._draft(raw)
         good = ~np.isnan(letters["eta"]) & self.reading.conditions_hold(letters)
         if self.reading.quantity == StuckGradientNorm:
             good = good & (at_zero <= 0)
@@ -191,7 +204,7 @@ class LawLandscape:
 
     def problem(self, raw: Floats) -> tuple[Problem, Choices] | None:
         """The exact problem of one gene vector [G], or ``None`` if it breaks a condition or cannot be made stuck."""
-        letters, objectives, probabilities, atoms, _ = self._draft(raw[None, :])
+        letters, objectives, _, _, _, (probabilities, atoms) = self._draft(raw[None, :])
         if np.isnan(letters["eta"][0]) or not np.ravel(self.reading.conditions_hold(letters))[0]:
             return None
         noise: Family | FiniteLaw
@@ -211,7 +224,8 @@ class LawLandscape:
                 if self.reading.sigma_letter is not None and bound * bound < variance and name not in self.pins:
                     letters[name] = quantise(np.sqrt(np.array([float(variance)])), 40, up=True)
             if self.reading.quantity == StuckGradientNorm:
-                found = make_stuck(start[0], Fraction(float(letters["c"][0])), law)
+                clipped = law if self.reading.algorithm != "batch_clipping" else mean_of(law, self.structure.samples)
+                found = make_stuck(start[0], Fraction(float(letters["c"][0])), clipped) if clipped else None
                 if found is None:
                     return None
                 start[0] = found
@@ -223,5 +237,6 @@ class LawLandscape:
             step_size=exact(letters["eta"][0]),
             clipping_threshold=exact(letters["c"][0]),
             steps=1,
+            algorithm=Algorithm(self.reading.algorithm, self.structure.samples),
         )
         return problem, choices_of(self.reading, letters)

@@ -15,8 +15,9 @@ from functools import partial
 import sympy as sp
 
 from fuzz.budget import Budget, Meter
+from fuzz.certify import privacy_variance
 from fuzz.onestep import Law, exactly_stuck, largest_stuck, rational
-from fuzz.problem import FiniteLaw, Problem
+from fuzz.problem import PLAIN, FiniteLaw, Problem
 from fuzz.rationals import (
     farey,
     rational_root,
@@ -27,9 +28,11 @@ from fuzz.rationals import (
     small_rationals,
 )
 from fuzz.reading import Reading
+from fuzz.reduction import mean_of
 from fuzz.rescore import deviation_of, rescore
 from fuzz.simplifications import (
     fewer_atoms,
+    fewer_samples,
     fewer_steps,
     finite,
     flatter,
@@ -40,6 +43,7 @@ from fuzz.simplifications import (
     shorter_numbers,
 )
 from fuzz.trajectory import Choices
+from theorems.language.parameters import Domain
 from theorems.language.quantities import Scope, StuckGradientNorm
 from theorems.language.theorem import Theorem
 
@@ -58,9 +62,14 @@ _OBJECTIVES = (
 )
 
 
+_LONG_ROOT = (24, 0)
+"""Bits from which on a root is worth a thousandth for a shorter number."""
+
+
 def complexity(problem: Problem) -> tuple[int, ...]:
-    """The order in which problems are simpler: atoms (9 for a law that is not finite), dimension, steps, objective,
-    bits of all numbers, and their numerators plus denominators. A number that is not rational counts 1000 bits."""
+    """The order in which problems are simpler: atoms (9 for a law that is not finite), dimension, samples (of all
+    steps), objective, bits of all numbers, and their numerators plus denominators. A number that is not rational counts
+    1000 bits."""
     noise = problem.noise
     atoms = len(noise.atoms) if isinstance(noise, FiniteLaw) else _NOISE_RANK.get(noise.name, 9)
     bits, total = 0, 0
@@ -68,7 +77,7 @@ def complexity(problem: Problem) -> tuple[int, ...]:
         length = size(Fraction(int(number.p), int(number.q))) if isinstance(number, sp.Rational) else (1000, 10**6)
         bits, total = bits + length[0], total + length[1]
     rank = ([*_OBJECTIVES, problem.objective.name]).index(problem.objective.name)
-    return atoms, problem.dimension, problem.steps, rank, bits, total
+    return atoms, problem.dimension, problem.steps * problem.algorithm.samples, rank, bits, total
 
 
 def keeps_a_third(theorem: Theorem, problem: Problem, choices: Choices) -> Predicate:
@@ -133,6 +142,7 @@ class _Minimiser:
             flatter,
             plainer,
             *((fewer_steps,) if noisy else ()),
+            *((fewer_samples,) if self.problem.algorithm != PLAIN else ()),
             self._two_atoms,
             partial(shorter_numbers, lattice=lattice),
             fewer_steps,
@@ -163,7 +173,7 @@ class _Minimiser:
         for choices in self._refit(candidate):
             exact = candidate.deterministic or self.reading.quantity.scope is Scope.ONE_STEP
             runs = 1 if exact else replicas_for(candidate)
-            self.meter.add(candidate.steps * runs, 1)
+            self.meter.add(candidate.steps * runs * candidate.algorithm.samples, 1)
             if self.test(candidate, choices):
                 self.problem, self.choices = candidate, choices
                 return True
@@ -174,7 +184,8 @@ class _Minimiser:
         if self.reading.quantity != StuckGradientNorm or not isinstance(candidate.noise, FiniteLaw):
             yield candidate
             return
-        largest = largest_stuck(fraction_of(candidate.clipping_threshold), law_of(candidate.noise))
+        law = _clipped_law(candidate)
+        largest = largest_stuck(fraction_of(candidate.clipping_threshold), law) if law else Fraction(0)
         curvature = fraction_of(candidate.objective.coordinates[0]["curvature"])
         seen = set()
         for slack in (4, 10, 30, 100, 1000, 10**6, None):
@@ -186,14 +197,23 @@ class _Minimiser:
                 yield replace(candidate, start=(rational(m / curvature), *candidate.start[1:]))
 
     def _refit(self, candidate: Problem) -> Iterator[Choices]:
-        """The choices with a sigma that bounds the candidate's deviation: simple if there is room, else close."""
+        """The choices with a sigma that bounds the candidate's deviation: simple if there is room, else close. So for
+        the noise that the algorithm adds."""
+        choices, added = self.choices, self.reading.privacy_letter
+        if added is not None and added in choices:
+            variance = privacy_variance(candidate)
+            root = root_above(fraction_of(variance), Fraction(0)) if variance else Fraction(0)
+            if size(root) > _LONG_ROOT:
+                root = root_above(fraction_of(variance), Fraction(1, 1000))
+            least = sp.Integer(0) if added.domain is Domain.NONNEGATIVE else choices[added]
+            choices = {**choices, added: rational(root) if variance else least}
         letter = self.reading.sigma_letter
-        if letter is None or letter not in self.choices:
-            yield self.choices
+        if letter is None or letter not in choices:
+            yield choices
             return
         square = deviation_of(candidate) ** 2
         if not isinstance(square, sp.Rational):
-            yield self.choices
+            yield choices
             return
         variance = fraction_of(square)
         seen = set()
@@ -201,7 +221,7 @@ class _Minimiser:
             sigma = root_above(variance, slack)
             if sigma not in seen:
                 seen.add(sigma)
-                yield {**self.choices, letter: rational(sigma)}
+                yield {**choices, letter: rational(sigma)}
 
     def _shorten_choices(self) -> None:
         for parameter, value in list(self.choices.items()):
@@ -211,8 +231,12 @@ class _Minimiser:
                 changed = {**self.choices, parameter: rational(simpler)}
                 if self.meter.spent:
                     return
+                if parameter.domain is Domain.POSITIVE_INTEGER and simpler.denominator != 1:
+                    continue
                 # Sigma must still bound the deviation; every other letter is the test's to judge.
                 if parameter == self.reading.sigma_letter and rational(simpler) < deviation_of(self.problem):
+                    continue
+                if parameter == self.reading.privacy_letter and rational(simpler) ** 2 < privacy_variance(self.problem):
                     continue
                 if self.test(self.problem, changed):
                     self.choices = changed
@@ -249,6 +273,8 @@ def _numbers(problem: Problem) -> Iterator[sp.Expr]:
     yield from problem.start
     yield problem.step_size
     yield problem.clipping_threshold
+    if problem.algorithm.privacy_deviation != 0:
+        yield problem.algorithm.privacy_deviation
     for numbers in problem.objective.coordinates:
         yield from numbers.values()
     if isinstance(problem.noise, FiniteLaw):
@@ -264,4 +290,12 @@ def _stuck(problem: Problem) -> bool:
     if not isinstance(problem.noise, FiniteLaw) or any(problem.start[1:]):
         return False
     m = sp.sympify(problem.start[0]) * problem.objective.coordinates[0]["curvature"]
-    return exactly_stuck(fraction_of(m), fraction_of(problem.clipping_threshold), law_of(problem.noise))
+    law = _clipped_law(problem)
+    return bool(law) and exactly_stuck(fraction_of(m), fraction_of(problem.clipping_threshold), law)
+
+
+def _clipped_law(problem: Problem) -> Law:
+    """The noise of what is clipped; empty if it has too many atoms."""
+    assert isinstance(problem.noise, FiniteLaw)
+    law, algorithm = law_of(problem.noise), problem.algorithm
+    return mean_of(law, algorithm.samples) if algorithm.name == "batch_clipping" else law

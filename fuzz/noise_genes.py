@@ -7,7 +7,7 @@ import sympy as sp
 
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.finite import build_law, engine_arrays, exact_law, law_genes
-from fuzz.genes import Gene, Structure, quantise
+from fuzz.genes import EACH, Gene, Structure, quantise
 from fuzz.problem import Family, FiniteLaw
 from fuzz.reading import Floats, Letters
 from fuzz.simplifications import finite
@@ -35,7 +35,10 @@ def noise_genes(structure: Structure) -> list[Gene]:
     genes = [Gene("deviation", *structure.deviation)]
     if structure.noise == "finite":
         return genes + law_genes(structure)
-    if law.layout is Layout.COORDINATES:
+    if law.layout is Layout.COORDINATES and structure.dimension > EACH:
+        # A ladder, as of the curvatures, up or down.
+        genes.append(Gene("uneven", 1e-4, 1e4))
+    elif law.layout is Layout.COORDINATES:
         genes += [Gene(f"deviation{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     return genes + [_OWN[p.name] for p in law.parameters if p.name in _OWN]
 
@@ -60,7 +63,11 @@ def noise_arrays(
     if structure.noise == "finite":
         wanted = first if held is None else np.full(count, held * (1 - 2.0**-16))
         return engine_arrays(*build_law(structure, {**numbers, "deviation": wanted}, count)), wanted
-    scale = np.stack([first] + [quantise(first * numbers.get(f"deviation{i}", 1.0)) for i in range(1, d)], 1)
+    if "uneven" in numbers:
+        ladder = numbers["uneven"][:, None] ** (np.arange(d) / (d - 1))
+        scale = quantise(first[:, None] * ladder / np.sqrt((ladder**2).sum(1, keepdims=True)))
+    else:
+        scale = np.stack([first] + [quantise(first * numbers.get(f"deviation{i}", 1.0)) for i in range(1, d)], 1)
     if held is not None:
         size = scale[:, 0] if law.along else np.sqrt((scale**2).sum(1))
         scale = quantise(scale * (held * (1 - 2.0**-16) / size)[:, None])

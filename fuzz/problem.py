@@ -13,6 +13,9 @@ gradient), and else an objective of this form with a rotated law: a finite law w
 
 **Radial objectives** ``phi(|x|)`` without noise stay on the line through start and origin, where they are ``phi``.
 
+**Algorithms.** Plain clipped SGD unless :class:`Algorithm` says otherwise; :mod:`fuzz.reduction` says which of the
+others are plain clipped SGD with another noise.
+
 The same object is searched over, run by the engines, re-checked exactly, printed in a report and stored as JSON.
 """
 
@@ -25,6 +28,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
+from fuzz.engine.batch import ALGORITHMS, MOST_SAMPLES
 from theorems.language.functions import NOISES, Noise, Objective, profiles
 from theorems.language.walk import parse_exact, show_exact
 
@@ -96,8 +100,55 @@ class FiniteLaw:
 
 
 @dataclass(frozen=True)
+class Algorithm:
+    """What one step subtracts, times the step size; see :data:`fuzz.engine.batch.ALGORITHMS`.
+
+    Args:
+        name: ``clipped_sgd``, ``batch_clipping``, ``per_sample_clipping`` or ``dp_sgd``.
+        samples: n, independent samples of the noise in a step.
+        privacy_deviation: zeta of ``dp_sgd``, exact, with ``E|z|^2 <= zeta^2`` for the noise z that it adds.
+
+    Raises:
+        ValueError: one line with the offending value.
+    """
+
+    name: str = "clipped_sgd"
+    samples: int = 1
+    privacy_deviation: Exact = sp.S.Zero
+
+    def __post_init__(self) -> None:
+        if self.name not in ALGORITHMS:
+            raise ValueError(f"unknown algorithm {self.name!r}; known: {', '.join(ALGORITHMS)}")
+        if type(self.samples) is not int or not 1 <= self.samples <= MOST_SAMPLES:
+            raise ValueError(f"samples must be an integer between 1 and {MOST_SAMPLES}, not {self.samples!r}")
+        if self.name == "clipped_sgd" and self.samples != 1:
+            raise ValueError(f"clipped_sgd takes one sample in a step, not {self.samples}")
+        deviation = _exact(self.privacy_deviation, "privacy_deviation")
+        if not deviation.is_nonnegative or deviation == sp.oo:
+            raise ValueError(f"privacy_deviation must be finite and >= 0, not {deviation}")
+        if self.name != "dp_sgd" and deviation != 0:
+            raise ValueError(f"{self.name} adds no noise of its own: privacy_deviation must be 0, not {deviation}")
+
+    @property
+    def words(self) -> str:
+        """What it is, for a reader."""
+        many = "one sample" if self.samples == 1 else f"{self.samples} samples"
+        if self.name == "batch_clipping":
+            return f"the mean of {many} is clipped"
+        what = f"mean of {many}, each clipped" if self.samples > 1 else "one sample, clipped"
+        if self.privacy_deviation != 0:
+            return f"{what}, plus normal noise z with E|z|^2 = ({show_exact(self.privacy_deviation)})^2"
+        return what
+
+
+PLAIN = Algorithm()
+"""Clipped SGD."""
+
+
+@dataclass(frozen=True)
 class Problem:
-    """One instance of clipped SGD: ``x' = x - eta clip_c(grad f(x) + noise)`` from ``start`` for ``steps`` steps.
+    """One instance of clipped SGD: ``x' = x - eta clip_c(grad f(x) + noise)`` from ``start`` for ``steps`` steps, or of
+    another ``algorithm``.
 
     The objective is a sum over coordinates of a profile of each, with minimum value 0 at the origin. A one-step
     claim is about the point ``start``.
@@ -113,6 +164,7 @@ class Problem:
     clipping_threshold: Exact
     steps: int
     tags: frozenset[str] = field(default_factory=frozenset)
+    algorithm: Algorithm = PLAIN
 
     def __post_init__(self) -> None:
         self.objective._check(profiles(self.objective.name, len(self.objective.coordinates)), "objective")
@@ -158,7 +210,12 @@ class Problem:
 
     @property
     def deterministic(self) -> bool:
-        """Whether there is no noise."""
+        """Whether there is no randomness: exact gradients, and no noise that the algorithm adds."""
+        return self.exact_gradients and self.algorithm.privacy_deviation == 0
+
+    @property
+    def exact_gradients(self) -> bool:
+        """Whether gradients have no noise."""
         return isinstance(self.noise, Family) and self.noise.name == "none"
 
     def to_json(self) -> dict[str, Any]:
@@ -175,7 +232,7 @@ class Problem:
             }
         else:
             noise = {"family": self.noise.name, "coordinates": numbers(self.noise.coordinates)}
-        return {
+        found: dict[str, Any] = {
             "objective": {"family": self.objective.name, "coordinates": numbers(self.objective.coordinates)},
             "noise": noise,
             "start": [show_exact(e) for e in self.start],
@@ -184,6 +241,13 @@ class Problem:
             "steps": self.steps,
             "tags": sorted(self.tags),
         }
+        if self.algorithm != PLAIN:
+            found["algorithm"] = {
+                "name": self.algorithm.name,
+                "samples": self.algorithm.samples,
+                "privacy_deviation": show_exact(self.algorithm.privacy_deviation),
+            }
+        return found
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Problem:
@@ -211,6 +275,13 @@ class Problem:
                 clipping_threshold=parse_exact(data["clipping_threshold"]),
                 steps=data["steps"],
                 tags=frozenset(map(str, data.get("tags", ()))),
+                algorithm=_algorithm(data.get("algorithm")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a problem: {type(error).__name__} at {error}") from None
+
+
+def _algorithm(data: Any) -> Algorithm:
+    if data is None:
+        return PLAIN
+    return Algorithm(str(data["name"]), data["samples"], parse_exact(data["privacy_deviation"]))

@@ -6,6 +6,7 @@ Used to steer a search over thousands of problems; what a search returns is boun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,19 @@ import sympy as sp
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients, Symmetric, algorithm
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    BatchClipping,
+    BoundedVariance,
+    Convex,
+    ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
+    Symmetric,
+    algorithm,
+)
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import (
     Adversary,
@@ -23,6 +36,7 @@ from theorems.language.quantities import (
     FinalGap,
     MinGradientNorm,
     NextGradientNorm,
+    Scope,
     StepChange,
     StuckGradientNorm,
 )
@@ -49,13 +63,33 @@ PROBLEM_LETTERS = ("eta", "c", "T", "F0", "R0", "m")
 
 
 def out_of_reach(theorem: Theorem) -> str:
-    """Why no engine runs what a theorem speaks of; empty if one does. Plain clipped SGD stands for nothing else."""
-    other = algorithm(theorem.given)
-    if other:
-        return f"No engine here runs the algorithm {', '.join(map(str, other))}"
-    if theorem.claim.quantity not in MEASURED:
-        return f"No engine here measures {theorem.claim.quantity}"
+    """Why no engine runs what a theorem speaks of; empty if one does."""
+    quantity = theorem.claim.quantity
+    if quantity not in MEASURED:
+        return f"No engine here measures {quantity}"
+    name, samples = algorithm_of(theorem)
+    if not isinstance(samples, sp.Integer | Parameter):
+        return f"No engine here reads the number of samples off {samples}"
+    moves = quantity in (StepChange, NextGradientNorm)
+    clipped_apart = name in ("per_sample_clipping", "dp_sgd") and samples != 1
+    if (
+        quantity.scope is Scope.ONE_STEP
+        and (clipped_apart or name == "dp_sgd")
+        and (moves or (clipped_apart and quantity == ClipSecondMoment))
+    ):
+        return f"No engine here measures {quantity} of the algorithm {', '.join(map(str, algorithm(theorem.given)))}"
     return ""
+
+
+def algorithm_of(theorem: Theorem) -> tuple[str, sp.Expr]:
+    """The engine's name for the algorithm that a theorem speaks of, and its number of samples: a letter, say."""
+    name, samples = "clipped_sgd", sp.Integer(1)
+    for assumption in theorem.given:
+        if isinstance(assumption, BatchClipping | PerSampleClipping):
+            name = "batch_clipping" if isinstance(assumption, BatchClipping) else "per_sample_clipping"
+            samples = theorem.expand(sp.sympify(assumption.n))
+    # Added noise without a word of samples is added to one clipped sample.
+    return "dp_sgd" if theorem.has(PrivacyNoise) else name, samples
 
 
 class Reading:
@@ -63,17 +97,19 @@ class Reading:
 
     Args:
         theorem: the statement.
+        also: further conditions, which narrow what is searched; what is found there speaks about the statement itself.
 
     Attributes:
         free: parameters that no problem settles (a letter that only a condition or a bound mentions).
         exact_gradients, convex, symmetric: which of these is assumed.
         curvature_like: whether a smoothness class is assumed, and ``needs_strong`` whether PL is.
+        algorithm, samples: the engine's name for it, and the number of samples: an integer or a letter.
 
     Raises:
         ValueError: one line, if an assumption's argument cannot be solved for a letter.
     """
 
-    def __init__(self, theorem: Theorem) -> None:
+    def __init__(self, theorem: Theorem, also: tuple[sp.Basic, ...] = ()) -> None:
         self.theorem = theorem
         self.quantity = theorem.claim.quantity
         self.maximised = self.quantity.adversary is Adversary.MAXIMISES
@@ -86,16 +122,21 @@ class Reading:
         self.plainly_smooth = any(isinstance(a, GS | HS) and a.L1 == 0 for a in theorem.given)
         self._solved: list[tuple[str, Parameter, Callable[..., Floats], tuple[sp.Symbol, ...]]] = []
         self._caps: list[tuple[str, sp.Expr]] = []
-        settled = set(PROBLEM_LETTERS)
+        self.algorithm, self.samples = algorithm_of(theorem)
+        settled = {*PROBLEM_LETTERS, *(str(s.name) for s in self.samples.free_symbols)}
         for about, expression in self._arguments():
             self._read_argument(about, theorem.expand(sp.sympify(expression)), settled)
         self.free = tuple(p for p in theorem.parameters if p.name not in settled)
         self.sigma_letter = next((p for about, p, *_ in self._solved if about == "deviation"), None)
+        self.privacy_letter = next((p for about, p, *_ in self._solved if about == "privacy"), None)
         self.slack_letter = next((p for about, p, *_ in self._solved if about == "L1"), None)
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
-        self._conditions = [(condition, _function(condition)) for condition in theorem.conditions]
-        self._gaps = [_gap(condition) for condition in theorem.conditions]
+        conditions = (*theorem.conditions, *also)
+        self._conditions = [
+            (frozenset(str(s.name) for s in condition.free_symbols), _function(condition), _gap(condition))
+            for condition in conditions
+        ]
 
     def _arguments(self) -> list[tuple[str, sp.Expr]]:
         found: list[tuple[str, sp.Expr]] = []
@@ -109,6 +150,8 @@ class Reading:
                 found.append(("strong", assumption.mu))
             elif isinstance(assumption, BoundedVariance):
                 found.append(("deviation", assumption.sigma))
+            elif isinstance(assumption, PrivacyNoise):
+                found.append(("privacy", assumption.zeta))
         return found
 
     def _read_argument(self, about: str, expression: sp.Expr, settled: set[str]) -> None:
@@ -125,14 +168,31 @@ class Reading:
         self._solved.append((about, letter, numpy_function(solutions[0], symbols), symbols))
         settled.add(str(letter.name))
 
-    def fill(self, letters: Letters, tight: Mapping[str, Floats]) -> Letters:
+    @cached_property
+    def cases(self) -> tuple[Reading, ...]:
+        """The statement with each case of its bound as one more condition; none for a bound without cases.
+
+        A bound that is false inside a narrow band alone is tight or true elsewhere, where a search would stay.
+        """
+        found: list[sp.Basic] = []
+        for piecewise in sorted(self.theorem.bound.atoms(sp.Piecewise), key=str):
+            before: list[sp.Basic] = []
+            for _, condition in piecewise.args:
+                found.append(sp.And(condition, *(sp.Not(other) for other in before)))
+                before.append(condition)
+        return tuple(Reading(self.theorem, (case,)) for case in dict.fromkeys(found) if case not in (True, False))
+
+    def fill(self, letters: Letters, tight: Mapping[str, Floats], samples: int = 1) -> Letters:
         """``letters`` with those that assumptions settle, each as tight as the problem allows.
 
         Args:
             letters: values of problem letters and free parameters.
-            tight: the problem's ``L0``, ``L1``, ``strong`` and ``deviation``.
+            tight: the problem's ``L0``, ``L1``, ``strong``, ``deviation`` and ``privacy`` (0 if absent).
+            samples: of a step.
         """
+        tight = {"privacy": np.zeros(()), **tight}
         known: Letters = {"L0": np.asarray(tight["L0"]), "L1": np.asarray(tight["L1"]), **letters}
+        known |= {str(s.name): np.asarray(float(samples)) for s in self.samples.free_symbols}
         for about, letter, solve, symbols in self._solved:
             known["tight"] = np.asarray(tight[about])
             known[str(letter.name)] = np.asarray(solve(*(known[str(s.name)] for s in symbols)), np.float64)
@@ -142,31 +202,36 @@ class Reading:
         known.pop("tight", None)
         return known
 
-    def conditions_hold(self, letters: Letters) -> npt.NDArray[np.bool_]:
-        """Whether all of ``when`` holds, shape of the broadcast letters. Undefined values count as failing."""
+    def conditions_hold(self, letters: Letters, about: str = "") -> npt.NDArray[np.bool_]:
+        """Whether all of ``when`` holds, or all that speaks of the letter ``about``; shape of the broadcast letters.
+        Undefined values count as failing."""
         good: npt.NDArray[np.bool_] = np.asarray(True)
         with np.errstate(all="ignore"):
-            for _, function in self._conditions:
-                good = good & np.asarray(function(letters), bool)
+            for names, function, _ in self._conditions:
+                if not about or about in names:
+                    good = good & np.asarray(function(letters), bool)
             for name in letters:
                 if name.endswith(" cap"):
                     good = good & (letters[name] >= 0)
         return good
 
-    def shortfall(self, letters: Letters) -> Floats:
-        """How far the conditions are from holding: the sum of relative gaps, 0 where all hold; undefined counts 1.
+    def shortfall(self, letters: Letters, about: str = "") -> Floats:
+        """How far the conditions are from holding, or those that speak of the letter ``about``: the sum of relative
+        gaps, 0 where all hold; undefined counts 1.
 
         A search that sees only whether a narrow condition holds is blind outside it.
         """
         total: Floats = np.zeros(())
         with np.errstate(all="ignore"):
-            for gap in self._gaps:
-                total = total + np.nan_to_num(gap(letters), nan=1.0)
+            for names, _, gap in self._conditions:
+                if not about or about in names:
+                    short = gap(letters)
+                    total = total + np.where(np.isfinite(short), short, 1.0)
         return np.asarray(total)
 
     def mentions(self, name: str) -> bool:
         """Whether a condition depends on this letter."""
-        return any(str(s.name) == name for condition, _ in self._conditions for s in condition.free_symbols)
+        return any(name in names for names, *_ in self._conditions)
 
     def bound(self, letters: Letters) -> Floats:
         """The claim's bound."""
@@ -195,7 +260,14 @@ def domain_range(parameter: Parameter) -> tuple[float, float]:
 
 
 def _gap(condition: sp.Basic) -> Callable[[Letters], Floats]:
-    """The relative amount in [0, 1] by which an inequality fails; for other conditions 1 where they fail."""
+    """The relative amount in [0, 1] by which an inequality fails, summed over "and", the least of "or"; for other
+    conditions 1 where they fail."""
+    if isinstance(condition, BooleanFunction):
+        condition = condition.to_nnf()
+    if isinstance(condition, sp.And | sp.Or):
+        parts = [_gap(part) for part in condition.args]
+        together = np.add if isinstance(condition, sp.And) else np.minimum
+        return lambda letters: np.asarray(reduce(together, (part(letters) for part in parts)))
     if isinstance(condition, sp.Le | sp.Lt | sp.Ge | sp.Gt):
         low, high = _function(condition.lts), _function(condition.gts)
 

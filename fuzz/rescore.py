@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import sympy as sp
 
-from fuzz.engine import Batch
 from fuzz.finite import why_not_run
 from fuzz.genes import Objectives, describe, smoothness
-from fuzz.instance import instance_of
+from fuzz.instance import batch_of
 from fuzz.onestep import clip_second_moment, drift, next_gradient_norm, step_change
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Floats, Letters, Reading
+from fuzz.reduction import reduced
 from fuzz.trajectory import measure
 from theorems.language.functions import NOISES, profiles
 from theorems.language.parameters import Parameter
@@ -56,7 +56,12 @@ def letters_of(reading: Reading, problem: Problem, choices: Mapping[Parameter, s
         "m": objectives.gradient_norm,
         **{str(p.name): chosen.get(str(p.name), np.ones(1)) for p in reading.free},
     }
-    letters = reading.fill(known, {**objectives.tight, "deviation": np.array([float(deviation_of(problem))])})
+    tight = {
+        **objectives.tight,
+        "deviation": np.array([float(deviation_of(problem))]),
+        "privacy": np.array([float(problem.algorithm.privacy_deviation)]),
+    }
+    letters = reading.fill(known, tight, problem.algorithm.samples)
     # A chosen letter stands, where it is no tighter than the problem allows; the caller checks hypotheses exactly.
     letters.update({name: value for name, value in chosen.items() if name in letters})
     return letters, objectives
@@ -81,7 +86,7 @@ def rescore(
         return float(reading.score(letters, measured)[0]), 0.0
     if isinstance(problem.noise, FiniteLaw) and why_not_run(problem.noise):
         return -np.inf, 0.0
-    batch = Batch.of([instance_of(problem)], seed=seed, instance_ids=[instance_id])
+    batch = batch_of(problem, seed=seed, instance_ids=[instance_id])
     runs = 1 if problem.deterministic else replicas
     score, error, _ = measure(reading, letters, batch, runs, objectives.rounding)
     return float(score[0]), float(error[0])
@@ -89,6 +94,10 @@ def rescore(
 
 def _one_step(reading: Reading, problem: Problem, letters: Letters, objectives: Objectives) -> Floats:
     quantity, c, m = reading.quantity, letters["c"], letters["m"]
+    plain = reduced(problem, quantity)
+    if plain is None:
+        return np.array([np.nan])
+    problem = plain
     if isinstance(problem.noise, FiniteLaw):
         atoms = np.array([[[float(e) for e in v] for _, v in problem.noise.atoms]], np.float64)
         probabilities = np.array([[float(p) for p, _ in problem.noise.atoms]], np.float64)

@@ -20,9 +20,26 @@ sums u errs by less than ``32 u (|x| + W)``: a factor of ``gamma'(U) = L e^(kapp
 |x|`` being the largest ``|u|``. So G is taken as ``gamma(U) + gamma'(U) (|x| + W)``, and a value's terms as ``|x|``
 times that.
 
+**Other algorithms.** A sum of n samples has n roundings more, relative to what the samples are in the mean: ``64 + n``
+in place of 64. What is said below of the projection of one sample holds for the mean of several. Noise z that DP-SGD
+adds, ``E|z|^2 = zeta^2``, is a term of the noise and moves the run by at most ``eta zeta sqrt(T)`` in the mean; where G
+grows no faster than ``|x|`` a bound on ``E|x|`` bounds ``E G``, and where it does, or the value is wanted, no bound is
+given.
+
 **Whole runs.** Errors add up with a factor of at most ``rate`` a step. On a line ``x -> x - eta clip(f'(x) + z)`` with
 ``-N <= f'' <= L`` and ``eta L <= 2`` has slopes in ``[-1, 1 + eta N]``, so the rate is ``1 + eta N``: 1 if f is convex.
-Otherwise it is ``1 + eta L``.
+In more dimensions, with ``theta = eta L``:
+
+- *Quadratics, theta <= 2.* With H the Hessian and D the derivative of the projection, ``0 <= D <= I``, a step takes a
+  difference ``v`` to ``(I - eta D H) v``. In the norm ``|v|_H = |H^(1/2) v|`` that map is symmetric, as ``H D H`` is,
+  with eigenvalues in ``[1 - theta, 1]``: the rate is 1 there. An error e of one step has ``|e|_H <= sqrt(L) |e|``, a
+  gradient moves by ``|H v| <= sqrt(L) |v|_H``, a value by ``|<v, H (x + y)>|/2 <= |v|_H sqrt(L) max(|x|, |y|)``.
+- *Convex.* Let ``v = x - y``, ``|v| = 1``, ``w`` the difference of the gradients, ``p`` that of the clipped steps and
+  ``|w| = L s``. Coordinate by coordinate ``v_i w_i >= w_i^2/L``, so ``<v, w> >= L s^2`` and ``s <= 1``. Projections are
+  firmly nonexpansive, ``|p|^2 <= <w, p>``: p lies in the ball with diameter [0, w], and so
+  ``<v, p> >= (<v, w> - |w|)/2 >= L (s^2 - s)/2``. Hence ``|v - eta p|^2 <= 1 + theta s - theta (1 - theta) s^2``, at
+  most ``1 + theta/(4 (1 - theta))`` for ``theta <= 1/2`` and ``1 + theta^2`` beyond.
+- *Otherwise* the rate is ``1 + theta``.
 """
 
 from __future__ import annotations
@@ -59,15 +76,24 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
     if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
         return None
     d, steps, eta = problem.dimension, problem.steps, float(problem.step_size)
-    reach = max(abs(float(v)) for v in problem.start) + eta * c * steps
+    privacy = float(problem.algorithm.privacy_deviation)
+    if privacy > 0 and (quantity == FinalGap or _grows(problem)):
+        return None
+    reach = max(abs(float(v)) for v in problem.start) + eta * (c * steps + privacy * math.sqrt(steps))
     steepest, concave, sizes, values = 0.0, 0.0, 0.0, 0.0
     for profile, numbers in problem.objective.profiles:
         found = _pieces(numbers, reach) if profile.name in FAMILIES else _largest(profile.name, numbers, reach)
         steepest, concave = max(steepest, found.curvature), max(concave, found.concave)
         sizes, values = sizes + found.gradient, values + found.value
-    noise = 0.0 if problem.deterministic else 2 * math.sqrt(d) * float(deviation_of(problem)) * _index(problem)
-    one_step = _FACTOR * d * _UNIT * (d * reach + eta * (c + sizes + noise))
-    growth = 1 + eta * (concave if d == 1 and eta * steepest <= 2 else steepest)
+    noise = 0.0 if problem.exact_gradients else 2 * math.sqrt(d) * float(deviation_of(problem)) * _index(problem)
+    noise += 2 * math.sqrt(d) * privacy
+    factor = _FACTOR + (problem.algorithm.samples if problem.algorithm.samples > 1 else 0)
+    one_step = factor * d * _UNIT * (d * reach + eta * (c + sizes + noise))
+    families = {profile.name for profile, _ in problem.objective.profiles}
+    if families == {"quadratic"}:
+        # What the norm of the Hessian asks for.
+        sizes = max(sizes, math.sqrt(d) * steepest * reach)
+    growth = _rate(d, eta * steepest, eta * concave, families == {"quadratic"})
     if not math.isfinite(one_step + growth + values) or steps * math.log(growth) > _LONGEST:
         return None
     moved = steps * growth**steps * one_step
@@ -78,6 +104,15 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
         error = steepest * moved + _FACTOR * d * _UNIT * sizes + (steps + 4) * _UNIT * sizes
     # The bound itself was computed in floats.
     return 2 * error if math.isfinite(error) else None
+
+
+def _rate(dimension: int, theta: float, concave: float, quadratic: bool) -> float:
+    """By how much an error may grow in a step, from ``eta L`` and ``eta N``."""
+    if theta <= 2 and (dimension == 1 or quadratic):
+        return 1 + concave
+    if concave or dimension == 1:
+        return 1 + theta
+    return min(1 + theta, math.sqrt(1 + (theta / (4 * (1 - theta)) if theta <= 0.5 else theta**2)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +149,11 @@ def _farthest(known: Mapping[str, float], reach: float) -> float:
             u, left = u + known[bend.name] * step, left - step
             farthest = max(farthest, abs(u))
     return farthest * (1 + 1e-9)
+
+
+def _grows(problem: Problem) -> bool:
+    """Whether some gradient grows faster than the distance from the minimum."""
+    return any(profile.name in ("quartic", "piecewise_exponential") for profile, _ in problem.objective.profiles)
 
 
 def _index(problem: Problem) -> float:

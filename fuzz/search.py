@@ -1,31 +1,34 @@
 """Search for a violation (or, for an attained claim, for the bound itself): the score of a claim, pushed up.
 
-Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures compete: all get a few random points,
-the better half goes on with more generations and more replicas, until a few are left; then it starts again with new
-structures and the best of the old. Every comparison between structures uses fresh randomness, because the best of
-many noisy scores is biased upward.
+Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures take turns: the k-th best gets 1/k as
+many problems as the best one, so that none is ever dropped. A turn is a few random points at first, then some
+generations of CMA-ES with more and more replicas. Whenever the steps have doubled, new structures join. Comparisons use
+fresh randomness, because the best of many noisy scores is biased upward.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fuzz.arm import Arm
 from fuzz.budget import Budget, Meter
 from fuzz.coverage import Coverage, CoverageSummary, axes_of
+from fuzz.engine import searching_on
 from fuzz.genes import Structure
 from fuzz.holds import Holds
 from fuzz.problem import Problem
 from fuzz.reading import Floats, Reading, out_of_reach
 from fuzz.rescore import rescore
+from fuzz.rounding import rounding_allowance
 from fuzz.strategies import (
     boundary_structures,
     canonical,
     draw_structures,
+    inside_case,
     landscape,
     plain_structures,
 )
@@ -34,15 +37,21 @@ from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
 
-_DESIGN = 48
+_LOOKS, _TIMED_LOOKS = (2, 6, 16), (16, 32)
+"""Random points in the first turns of a structure, for a budget in steps and in seconds (of which many points take
+hardly more than few); CMA-ES begins at the best of them."""
+_TIMED_POPULATION = 16
 _DRAWN = 24
-_GENERATIONS = (12, 24, 48, 96)
+_GENERATIONS = 4
 _REPLICAS = (4, 8, 32, 128)
 _FINAL_REPLICAS = 512
+_FIRST_CHECK = 64
 _STEPS_PER_SECOND = 2e7
 # Empty regimes: so many points of a structure are looked at, so many of a regime are scored, for at most this part of
 # the budget; and scores on the map of noisy claims are estimated anew for at most that part.
 _DRAFTS, _EACH, _COVER, _FRESH = 96, 3, 0.1, 0.05
+# Nothing is covered on purpose before this part of the budget is spent.
+_COVER_AFTER = 0.2
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ def search(
         budget: with steps the result depends on ``seed`` alone, with seconds also on the machine.
         seed: of structures, CMA-ES and noise.
         oracle: allow noise built from the worst drift at the current point.
-        device: ``"auto"`` or ``"cpu"``.
+        device: ``"auto"`` or ``"cpu"``, or ``"cuda"`` for whole runs on the GPU.
         progress: see :data:`Progress`.
         extra_starts: problems from elsewhere (a witness, say) that compete as they are.
         enough: stop once a candidate's score, less three standard errors, is above this.
@@ -131,11 +140,10 @@ def search(
     Raises:
         ValueError: one line: an unknown device, a parameter that cannot be held, or assumptions that no family meets.
     """
-    if device not in ("auto", "cpu"):
-        raise ValueError(f"device must be auto or cpu, not {device!r}")
-    if out_of_reach(theorem):
-        return SearchResult((), -math.inf, 0, 0.0, 0, stopped="out of reach")
-    return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
+    with searching_on(device):
+        if out_of_reach(theorem):
+            return SearchResult((), -math.inf, 0, 0.0, 0, stopped="out of reach")
+        return _Search(theorem, budget, seed, oracle, progress, at or {}).run(extra_starts, enough)
 
 
 class _Search:
@@ -162,22 +170,24 @@ class _Search:
         self.history: list[tuple[int, float]] = []
         self.hall: dict[Structure, tuple[Floats, float, float]] = {}
         self.coverage = Coverage(axes_of(self.reading, self.holds))
+        self.arms: list[Arm] = []
+        self.joined, self.joins, self.covered = 0, 0, False
+        timed = budget.seconds is not None
+        self.looks: tuple[int, ...] = _TIMED_LOOKS if timed else _LOOKS
+        self.population = _TIMED_POPULATION if timed else 0
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, extra: Sequence[tuple[Problem, Choices]], enough: float | None) -> SearchResult:
         others = [c for c in (self._judge(problem, choices) for problem, choices in extra) if c is not None]
         self.enough = enough
-        bracket, stopped = 0, "budget"
-        while True:
-            arms = self._arms(bracket)
-            self._bracket(arms, bracket)
-            if self.enough_found:
-                stopped = "enough"
-                break
-            if self.meter.spent:
-                break
-            bracket += 1
+        while not (self.enough_found or (self.meter.spent and self.regimes)):
+            if self.meter.steps >= 2 * self.joined and all(arm.turns for arm in self.arms):
+                self._join()
+            if not self.covered and self.meter.fraction >= _COVER_AFTER:
+                self._cover()
+            self._turn(self._next())
+        stopped = "enough" if self.enough_found else "budget"
         candidates = self._candidates(others)
         if stopped == "budget":
             self._judge_regimes()
@@ -194,49 +204,62 @@ class _Search:
             self.coverage.summary(),
         )
 
-    def _arms(self, bracket: int) -> list[Arm]:
-        drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + bracket, self.oracle)
-        if bracket == 0:
-            drawn = boundary_structures(self.reading, self.oracle) + drawn
-        champions = sorted(self.hall, key=lambda s: self.hall[s][1] - self.hall[s][2], reverse=True)[:3]
-        return self._made([*champions, *drawn], bracket)
+    def _join(self) -> None:
+        """New structures; the first are the boundary cases. Every case of the bound is a place of its own to search."""
+        cases = range(len(self.reading.cases) + 1)
+        if self.joins == 0:
+            edges = boundary_structures(self.reading, self.oracle)
+            drawn = [replace(s, case=k) for k in cases for s in edges]
+        else:
+            drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + self.joins - 1, self.oracle)
+            drawn = [replace(s, case=number % len(cases)) for number, s in enumerate(drawn)]
+        drawn = [inside_case(self.reading, s) for s in drawn]
+        known = {arm.inside.structure for arm in self.arms}
+        new = [arm for arm in self._made(drawn, self.joins) if arm.inside.structure not in known]
+        # Short runs first: what falls to them costs little.
+        self.arms += sorted(new, key=lambda arm: arm.inside.structure.steps)
+        # After the boundary cases at once.
+        self.joined, self.joins = self.meter.steps if self.joins else 0, self.joins + 1
 
-    def _made(self, structures: Sequence[Structure], bracket: int) -> list[Arm]:
+    def _next(self) -> Arm:
+        """Whose turn it is: the one whose problems after it, times its rank, are fewest. Those without a turn share the
+        rank after the last."""
+        order = np.argsort([-arm.rank for arm in self.arms], kind="stable")
+        place = np.empty(len(order))
+        place[order] = np.minimum(np.arange(len(order)), sum(arm.turns > 0 for arm in self.arms))
+        return self.arms[int(np.argmin(np.array([arm.effort + arm.due for arm in self.arms]) * (1 + place)))]
+
+    def _replicas(self, arm: Arm) -> int:
+        """Twice as many turns at each level as at the one before."""
+        level = (max(0, arm.turns - len(self.looks)) // 3 + 1).bit_length() - 1
+        return _REPLICAS[min(level, len(_REPLICAS) - 1)]
+
+    def _turn(self, arm: Arm) -> None:
+        replicas = self._replicas(arm)
+        arm.effort += arm.due
+        if arm.size < 2 or arm.turns < len(self.looks):
+            points = arm.design(arm.due)
+            self._learn(arm, points, self._evaluate(arm, points, replicas))
+            self._check_enough(arm)
+        else:
+            self._advance(arm, _GENERATIONS, replicas)
+        arm.turns += 1
+        if arm.size:
+            looks = arm.size < 2 or arm.turns < len(self.looks)
+            arm.due = self.looks[min(arm.turns, len(self.looks) - 1)] if looks else _GENERATIONS * arm.population
+
+    def _made(self, structures: Sequence[Structure], lot: int) -> list[Arm]:
         names = list(dict.fromkeys(canonical(self.reading, s, self.pins) for s in structures))
         made = []
         for number, structure in enumerate(names):
-            rng = np.random.default_rng([self.seed % 2**63, bracket, number])
-            inside = landscape(self.reading, structure, self.pins)
-            made.append(Arm(inside, rng, self.hall[structure][0] if structure in self.hall else None))
+            rng = np.random.default_rng([self.seed % 2**63, lot, number])
+            arm = Arm(landscape(self.reading, structure, self.pins), rng, self.population)
+            arm.due = self.looks[0] if arm.size else 1
+            made.append(arm)
         return made
-
-    def _bracket(self, arms: list[Arm], bracket: int) -> None:
-        for arm in arms:
-            if self.meter.spent and bracket + len(self.regimes) > 0:
-                return
-            points = arm.design(_DESIGN if not arm.inside.stochastic else _DESIGN // 2)
-            if arm.best is not None:
-                points[0] = arm.best
-            if not arm.size:
-                points = points[:1]
-            self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
-            if self._check_enough(arm):
-                return
-        if bracket == 0:
-            self._cover(arms)
-        for level, generations in enumerate(_GENERATIONS):
-            arms = sorted((a for a in arms if math.isfinite(a.guide)), key=lambda a: a.rank, reverse=True)
-            arms = arms[: max(3, math.ceil(len(arms) / 2))]
-            replicas = _REPLICAS[min(level + min(bracket, 1), len(_REPLICAS) - 1)]
-            for arm in arms:
-                self._advance(arm, generations, replicas)
-                if self._check_enough(arm) or self.meter.spent:
-                    return
 
     def _advance(self, arm: Arm, generations: int, replicas: int) -> None:
         """Some generations of CMA-ES, then a fresh estimate of the best point."""
-        if arm.size < 2 or self.meter.spent:
-            return
         going = True
         for _ in range(generations):
             if self.meter.spent or not going:
@@ -250,6 +273,8 @@ class _Search:
         if arm.inside.stochastic and arm.best is not None:
             self._refresh(arm, replicas * 4)
         if not going:
+            # What has converged has had its chance: others come first for as long again.
+            arm.effort *= 2
             arm.forget()
 
     def _refresh(self, arm: Arm, replicas: int) -> None:
@@ -298,8 +323,9 @@ class _Search:
 
     # -- regimes -----------------------------------------------------------------------------------------------------
 
-    def _cover(self, arms: list[Arm]) -> None:
+    def _cover(self) -> None:
         """Score a few problems in every regime that no structure has been in, if the hypotheses admit one there."""
+        self.covered = True
         wanted = dict.fromkeys(self.coverage.unseen(), _EACH)
         self.coverage.drafted = {self.coverage.sides(cell) for cell in self.coverage.entries}
         most = self.meter.fraction + _COVER
@@ -307,7 +333,7 @@ class _Search:
         if wanted:
             drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + 503, self.oracle)
             more = [*plain_structures(self.reading), *drawn]
-        for arm in [*arms, *self._made(more, 503)]:
+        for arm in [*self.arms, *self._made(more, 503)]:
             if not wanted or self.meter.fraction >= min(most, 1.0):
                 return
             if not arm.size:
@@ -353,29 +379,55 @@ class _Search:
             return self.enough_found
         if arm.score - 3 * arm.error > self.enough:
             structure = arm.inside.structure
-            found = self._estimate(structure, arm.best)
+            if not self._provable(arm):
+                arm.guide = arm.score = -math.inf
+                arm.effort *= 2
+                return False
+            found = self._estimate(structure, arm.best, self.enough)
             self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough
             if found is not None:
                 arm.guide, arm.score, arm.error = found[0], *found
                 self.hall[structure] = (arm.best, *found)
         return self.enough_found
 
-    def _estimate(self, structure: Structure, point: Floats) -> tuple[float, float] | None:
-        """Score and error on fresh randomness, paid for even when the budget is spent."""
+    def _provable(self, arm: Arm) -> bool:
+        """Whether a confirmation could say anything of an arm's best point: it needs a bound on rounding errors. Where
+        rounding alone made it look like a violation, and there is no such problem in exact numbers, it is forgotten."""
+        assert arm.best is not None
+        found = arm.inside.problem(arm.best)
+        if found is None:
+            self.hall.pop(arm.inside.structure, None)
+        if found is None or not arm.inside.stochastic:
+            return found is not None
+        return rounding_allowance(found[0], self.reading.quantity) is not None
+
+    def _estimate(self, structure: Structure, point: Floats, enough: float | None = None) -> tuple[float, float] | None:
+        """Score and error on fresh randomness, paid for even when the budget is spent. With ``enough`` the first of
+        two estimates is a small one, and the last where it leaves no doubt on which side the score is."""
         inside = landscape(self.reading, structure, self.pins)
         longest = max(structure.steps)
-        replicas = int(min(_FINAL_REPLICAS, max(32, self.cost_cap / longest))) if inside.stochastic else 1
-        scores = inside.evaluate(point[None, :], replicas, self.meter, self.seed, self.next_id)
-        self.next_id += 1
-        return (float(scores.score[0]), float(scores.error[0])) if math.isfinite(scores.score[0]) else None
+        most = int(min(_FINAL_REPLICAS, max(32, self.cost_cap / longest))) if inside.stochastic else 1
+        for replicas in dict.fromkeys([min(most, _FIRST_CHECK) if enough is not None else most, most]):
+            scores = inside.evaluate(point[None, :], replicas, self.meter, self.seed, self.next_id)
+            self.next_id += 1
+            score, error = float(scores.score[0]), float(scores.error[0])
+            if not math.isfinite(score):
+                return None
+            if enough is not None and abs(score - enough) > 3 * error:
+                break
+        return score, error
 
     def _candidates(self, others: list[Candidate]) -> tuple[Candidate, ...]:
         found = list(others)
         ranked = sorted(self.hall, key=lambda s: self.hall[s][1] - self.hall[s][2], reverse=True)
         for structure in ranked[:8]:
-            point = self.hall[structure][0]
-            estimate = self._estimate(structure, point)
+            point, *known = self.hall[structure]
             exact = landscape(self.reading, structure, self.pins).problem(point)
+            if self.enough_found and self.enough is not None:
+                # The one that ended the search has just been estimated; others are not worth their steps.
+                estimate = (known[0], known[1]) if known[0] - 3 * known[1] > self.enough else None
+            else:
+                estimate = self._estimate(structure, point)
             if estimate is not None and exact is not None:
                 found.append(Candidate(*exact, *estimate, structure.regime))
         return tuple(sorted(found, key=lambda c: c.lower, reverse=True)[:5])
@@ -383,5 +435,6 @@ class _Search:
     def _judge(self, problem: Problem, choices: Choices) -> Candidate | None:
         score, error = rescore(self.reading, problem, choices, _FINAL_REPLICAS, self.seed, self.next_id)
         self.next_id += 1
-        self.meter.add(problem.steps * (1 if problem.deterministic else _FINAL_REPLICAS), 1)
+        runs = 1 if problem.deterministic else _FINAL_REPLICAS
+        self.meter.add(problem.steps * runs * problem.algorithm.samples, 1)
         return Candidate(problem, choices, score, error, "given") if math.isfinite(score) else None

@@ -5,7 +5,7 @@ What is worked out here in floats steers a search; certificates work it out agai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,9 @@ def coordinates(family: str, numbers: Floats) -> tuple[dict[str, sp.Rational], .
     )
 
 
-def columns_of(profile: Objective, parameters: Floats, i: int) -> dict[str, Floats]:
-    """The numbers of coordinate i, [N] each, from [N, P, d]."""
-    return {p.name: parameters[:, k, i] for k, p in enumerate(profile.parameters)}
+def columns_of(profile: Objective, parameters: Floats, axes: Sequence[int]) -> dict[str, Floats]:
+    """The numbers of the coordinates ``axes``, [N * len(axes)] each, from [N, P, d]; a problem's are together."""
+    return {p.name: parameters[:, k, axes].reshape(-1) for k, p in enumerate(profile.parameters)}
 
 
 def allowed(profile: Objective | Noise, numbers: Mapping[str, Any]) -> bool:

@@ -48,6 +48,7 @@ def scale_problem(problem: Problem, a: sp.Expr, b: sp.Expr) -> Problem:
         start=tuple(v * b for v in problem.start),
         step_size=problem.step_size * b**2 / a,
         clipping_threshold=problem.clipping_threshold * force,
+        algorithm=replace(problem.algorithm, privacy_deviation=problem.algorithm.privacy_deviation * force),
     )
 
 
@@ -103,6 +104,16 @@ def fewer_steps(problem: Problem) -> Iterator[Problem]:
     for steps in sorted({*(n for n in _ROUND if n < now), *few}):
         yield replace(problem, steps=steps)
         yield replace(problem, steps=steps, step_size=problem.step_size * now / steps)
+
+
+def fewer_samples(problem: Problem) -> Iterator[Problem]:
+    """Fewer samples in a step; without, or with shorter, noise that the algorithm adds."""
+    algorithm = problem.algorithm
+    for samples in range(1, min(algorithm.samples, 9)):
+        yield replace(problem, algorithm=replace(algorithm, samples=samples))
+    if algorithm.privacy_deviation != 0:
+        for value in (sp.Integer(0), *_simpler(algorithm.privacy_deviation)):
+            yield replace(problem, algorithm=replace(algorithm, privacy_deviation=value))
 
 
 def plainer(problem: Problem) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -65,9 +66,15 @@ def _profile_smoothness(family: str, numbers: Mapping[str, Any], slack: sp.Expr,
             sp.sympify(numbers["curvature"]), sp.sympify(numbers["quartic"]), slack, int(not hessian)
         )
     if family in FAMILIES:
-        bounds = smoothness_bounds(Shape.of(numbers), rational("L1", slack), hessian=hessian)
-        return None if bounds is None else above(bounds)
+        return _piecewise_smoothness(tuple(sorted(numbers.items())), slack, hessian)
     raise NumberError(f"no closed form is known for the smoothness of {family}")
+
+
+@lru_cache(maxsize=512)
+def _piecewise_smoothness(numbers: tuple[tuple[str, Any], ...], slack: sp.Expr, hessian: bool) -> sp.Expr | None:
+    """Kept, since a sum of many coordinates may have few profiles, and a candidate is certified more than once."""
+    bounds = smoothness_bounds(Shape.of(dict(numbers)), rational("L1", slack), hessian=hessian)
+    return None if bounds is None else above(bounds)
 
 
 def _quartic_smoothness(curvature: sp.Expr, quartic: sp.Expr, slack: sp.Expr, reach: int) -> sp.Expr:

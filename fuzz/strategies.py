@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
+import sympy as sp
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from fuzz.draws import reproducible
-from fuzz.genes import Structure
+from fuzz.engine.batch import MOST_SAMPLES
+from fuzz.genes import EACH, Structure
 from fuzz.holds import Holds
 from fuzz.lattice_laws import SYMMETRIC_LAWS
 from fuzz.laws import LawLandscape
@@ -41,14 +44,26 @@ _EDGES = (
 """Laws that every search of noisy runs tries, beside an oracle; those of few atoms are drawn three times as often."""
 _GRID = 64
 _PIECES = ((2, 1), (3, 1), (3, 2), (5, 3))
-_WIDE = ("quadratic", "huber", "log_cosh")
-"""Families that are run in many dimensions, too: ill-conditioned ones."""
 _GROWING = ("quartic", "piecewise_exponential")
 """Families whose curvature has no bound."""
+_WIDE = ("quadratic", "huber", "log_cosh", *_GROWING)
+"""Families that are run in many dimensions, too: ill-conditioned ones."""
+_LINE = (1,) * 8
+_DIMENSIONS = {
+    "exact": (1, 1, 2, 8, 64),
+    "growing": (1, 1, 1, 2, 8, 64),
+    "noisy": (*_LINE, 2, 2, 2, 8, 64),
+    "other": (1, 1, 1, 2),
+}
+"""How often which dimension is drawn: most bounds are met on a line, and a step in 64 dimensions takes as long as 64
+steps."""
+_TURNS = 1 << 16
 
 
 def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
     """The numeric search space inside a structure."""
+    if structure.case:
+        reading = reading.cases[structure.case - 1]
     if reading.quantity.scope is Scope.ONE_STEP:
         return LawLandscape(reading, structure, pins)
     return RunLandscape(reading, structure, pins)
@@ -120,8 +135,22 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
     return structure
 
 
+def inside_case(reading: Reading, structure: Structure) -> Structure:
+    """The structure with no noise levels that its case of the bound has no room for."""
+    if not structure.case or structure.noise == "none":
+        return structure
+    ranges = deviations(reading.cases[structure.case - 1])
+    low, high = min(a for a, _ in ranges), max(b for _, b in ranges)
+    least, most = max(low, structure.deviation[0]), min(high, structure.deviation[1])
+    return replace(structure, deviation=(least, most) if least <= most else (low, high))
+
+
 def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:
     """The extremes that every search tries: one step, the step size at its cap, the largest ranges."""
+    return [replace(s, samples=n) for n in sample_counts(reading)[:3] for s in _boundary_structures(reading, oracle)]
+
+
+def _boundary_structures(reading: Reading, oracle: bool) -> list[Structure]:
     ranges, noises = deviations(reading), noise_families(reading, oracle)
     wide = max(ranges, key=lambda r: r[1] / r[0])
     objectives = objective_families(reading)
@@ -171,7 +200,8 @@ def plain_structures(reading: Reading) -> list[Structure]:
     laws: list[tuple[str, tuple[float, float]]] = [("none", (1e-2, 1e2))] if "none" in noises else []
     laws += [("two_point", sides) for sides in deviations(reading) if "two_point" in noises]
     return [
-        Structure(objective=first, noise=noise, steps=steps, at_cap=cap, deviation=sides)
+        Structure(objective=first, noise=noise, steps=steps, at_cap=cap, deviation=sides, samples=samples)
+        for samples in sample_counts(reading)[:1]
         for noise, sides in laws
         for steps in ((2, 63), (64, 2000))
         for cap in (True, False)
@@ -202,6 +232,23 @@ def noise_families(reading: Reading, oracle: bool = False) -> list[str]:
     return [name for name, noise in NOISES.items() if oracle or not noise.oracle]
 
 
+def sample_counts(reading: Reading) -> tuple[int, ...]:
+    """How many samples a step may take, as far as conditions on their number alone go; few where the law of their
+    mean is written out."""
+    if reading.samples.is_Integer:
+        return (int(reading.samples),)
+    about = [o for o in reading.theorem.conditions if o.free_symbols == {reading.samples}]
+    one_step = reading.quantity.scope is Scope.ONE_STEP and reading.algorithm == "batch_clipping"
+    usual = (1, 2, 3) if one_step else (1, 2, 4, 16, 64)
+    unusual = ((k,) for k in range(1, MOST_SAMPLES + 1))
+    for counts in (usual, *unusual):
+        found = tuple(k for k in counts if all(o.xreplace({reading.samples: sp.Integer(k)}) == sp.true for o in about))
+        if found:
+            return found
+    return usual
+
+
+@lru_cache(maxsize=64)
 def deviations(reading: Reading) -> list[tuple[float, float]]:
     """Ranges of sigma/c inside which the conditions can hold (judged on a grid of the other letters)."""
     grid = 2.0 ** (np.arange(-80, 81) / 8)
@@ -239,19 +286,21 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
         objective, noise = draw(st.sampled_from(weighed)), draw(st.sampled_from(often))
-        wide = objective in _WIDE and noise == "none" and not one_step
-        dimension = 1 if objective in _GROWING else draw(st.sampled_from((1, 1, 2, 8, 64) if wide else (1, 1, 1, 2)))
-        others = [name for name in objectives if name not in _GROWING and name != objective]
+        dimension = draw(st.sampled_from(_DIMENSIONS[_width(objective, noise, one_step)]))
+        others = [name for name in objectives if name != objective]
         if dimension == 2 and others and draw(st.booleans()):
             # Different shapes along the coordinates.
             objective = objective + PLUS + draw(st.sampled_from(others))
+        # Noisy runs in many dimensions are short ones: they are dear.
+        lengths = _STEPS if noise == "none" or dimension <= EACH else _STEPS[: 4 if dimension <= 8 else 3]
+        turned = noise == "finite" and (dimension > EACH or (dimension > 1 and draw(st.booleans())))
         shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         return Structure(
             objective=objective,
             noise=noise,
             dimension=dimension,
-            steps=(1, 1) if one_step else draw(st.sampled_from(_STEPS)),
+            steps=(1, 1) if one_step else draw(st.sampled_from(lengths)),
             deviation=draw(st.sampled_from(ranges)) if noise != "none" else (1e-2, 1e2),
             at_cap=draw(st.booleans()),
             tail=draw(st.sampled_from((1, -1))) if noise in NOISES and NOISES[noise].signed else 1,
@@ -259,6 +308,17 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             mirrored=mirrored,
             pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),
+            samples=draw(st.sampled_from(sample_counts(reading))),
+            turn=draw(st.integers(1, _TURNS)) if turned else 0,
         )
 
     return whole()
+
+
+def _width(objective: str, noise: str, one_step: bool) -> str:
+    """The key of :data:`_DIMENSIONS`."""
+    if one_step or objective not in _WIDE:
+        return "other"
+    if noise != "none":
+        return "noisy"
+    return "growing" if objective in _GROWING else "exact"

@@ -13,7 +13,8 @@ import sympy as sp
 
 from fuzz.budget import Meter
 from fuzz.coverage import clipped_part
-from fuzz.engine import Batch, run
+from fuzz.engine import Batch, run, search_backend
+from fuzz.finite import SHRINK
 from fuzz.genes import (
     Gene,
     Objectives,
@@ -26,11 +27,11 @@ from fuzz.genes import (
 )
 from fuzz.holds import Holds, at_gap
 from fuzz.noise_genes import exact_noise, noise_arrays, noise_genes
-from fuzz.problem import Family, Problem
+from fuzz.problem import Algorithm, Family, Problem
 from fuzz.reading import Floats, Letters, Reading, domain_range
 from fuzz.shapes import coordinates
 from theorems.language.functions import LATTICE, NOISES
-from theorems.language.parameters import Parameter
+from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
 
 ALL_STEPS = 8192
@@ -73,6 +74,7 @@ class Draft:
     steps: np.ndarray[Any, np.dtype[np.int64]]
     letters: Letters
     good: np.ndarray[Any, np.dtype[np.bool_]]
+    privacy: Floats
 
     @property
     def at(self) -> Letters:
@@ -105,8 +107,10 @@ class RunLandscape:
         self.structure = structure = self.holds.fits(structure)
         # A held F0 says how far out the start is, so that only its direction is searched.
         genes = [g for g in objective_genes(structure, reading) if g.name != "x0" or not self.holds.sets_gap]
-        self.stochastic = structure.noise != "none"
+        self.stochastic = structure.noise != "none" or reading.algorithm == "dp_sgd"
         genes += noise_genes(structure)
+        if reading.algorithm == "dp_sgd":
+            genes.append(Gene("privacy", 1e-3, 1e2))
         if not structure.at_cap:
             genes.append(Gene("fraction", 1e-6, 1.0))
         if structure.steps[0] < structure.steps[1]:
@@ -128,28 +132,33 @@ class RunLandscape:
             "T": steps,
             "F0": objectives.gap,
             "R0": objectives.distance,
-            **{
-                str(p.name): numbers.get(f"free {p.name}", np.full(count, self.pins.get(p.name, 1.0)))
-                for p in reading.free
-            },
+            **free_letters(reading, numbers, self.pins, count),
         }
-        letters = reading.fill(known, {**objectives.tight, "deviation": deviation})
-        if reading.sigma_letter is not None:
-            name = str(reading.sigma_letter.name)
-            letters[name] = quantise(letters[name], 40, up=True) if self.stochastic else letters[name]
-            if name in self.pins:
-                letters[name] = np.full(count, self.pins[name])
-        eta, cap = self._step_size(letters, numbers, count)
-        letters["eta"] = np.where(np.isnan(eta), 1.0, eta)
+        wide = quantise(numbers["privacy"] * c) if "privacy" in numbers else np.zeros(count)
+        # A little narrower than the letter that bounds it: engines scale by a float next to zeta/sqrt(d).
+        privacy = quantise(wide * SHRINK, 40, up=False)
+        tight = {**objectives.tight, "deviation": deviation, "privacy": wide}
+        letters = reading.fill(known, tight, structure.samples)
+        for letter, noisy in (
+            (reading.sigma_letter, structure.noise != "none"),
+            (reading.privacy_letter, reading.algorithm == "dp_sgd"),
+        ):
+            if letter is not None:
+                name = str(letter.name)
+                letters[name] = quantise(letters[name], 40, up=True) if noisy else letters[name]
+                if name in self.pins:
+                    letters[name] = np.full(count, self.pins[name])
+        letters["eta"], cap = self._step_size(letters, numbers, count)
         gap = self.holds.gap(letters, count)
         if gap is not None:
             objectives = at_gap(objectives, gap)
             letters["F0"], letters["R0"] = objectives.gap, objectives.distance
-        good = ~np.isnan(eta) & reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
-        return Draft(objectives, noise, deviation, letters["eta"], cap, letters["T"].astype(np.int64), letters, good)
+        good = reading.conditions_hold(letters) & (reading.bound(letters) > 0) & objectives.accurate
+        steps = letters["T"].astype(np.int64)
+        return Draft(objectives, noise, deviation, letters["eta"], cap, steps, letters, good, privacy)
 
     def _step_size(self, letters: Letters, numbers: Letters, count: int) -> tuple[Floats, Floats]:
-        """Step size and its cap, [N] each, NaN where there is none; a held one has no cap. May lengthen runs."""
+        """Step size and its cap, [N] each, NaN where there is none; a held one has none. May lengthen runs."""
         held = self.holds.step_size(letters, count)
         if held is not None:
             return held, np.full(count, np.nan)
@@ -157,12 +166,14 @@ class RunLandscape:
         fraction = numbers.get("fraction", np.ones(count))
         eta, cap = fit_step_size(reading, letters, fraction)
         for longer in (10.0, 100.0, 1000.0):
-            short = np.isnan(eta)
-            if not (short.any() and reading.mentions("T")):
+            most = np.minimum(steps * longer, self.structure.steps[1])
+            short = np.flatnonzero(np.isnan(cap) & (most > letters["T"]))
+            if not (len(short) and reading.mentions("T")):
                 break
-            letters["T"] = np.where(short, np.minimum(steps * longer, self.structure.steps[1]), letters["T"])
-            again = fit_step_size(reading, letters, fraction)
-            eta, cap = np.where(short, again[0], eta), np.where(short, again[1], cap)
+            letters["T"] = letters["T"].copy()
+            letters["T"][short] = most[short]
+            some = {name: np.broadcast_to(value, (count,))[short] for name, value in letters.items()}
+            eta[short], cap[short] = fit_step_size(reading, some, fraction[short])
         return eta, cap
 
     def _noise(self, numbers: Letters, count: int) -> tuple[Floats, Floats]:
@@ -184,7 +195,7 @@ class RunLandscape:
             runs = replicas if self.stochastic else 1
             rounding = draft.objectives.rounding[rows]
             score[rows], error[rows], clipped[rows] = measure(self.reading, letters, batch, runs, rounding)
-            meter.add(int(batch.steps.sum()) * runs, len(rows))
+            meter.add(int(batch.steps.sum()) * runs * batch.samples, len(rows))
         at = {**draft.at, "clipped": clipped}
         blind = -1e3 * (1 + self.reading.shortfall(draft.letters))
         return Scores(score, error, np.where(np.isfinite(score), score, blind), at)
@@ -207,6 +218,9 @@ class RunLandscape:
             steps=draft.steps[rows],
             instance_ids=first_id + rows,
             seed=seed,
+            algorithm=self.reading.algorithm,
+            samples=self.structure.samples,
+            privacy_deviation=draft.privacy[rows],
         )
 
     def problem(self, raw: Floats) -> tuple[Problem, Choices] | None:
@@ -224,23 +238,25 @@ class RunLandscape:
             clipping_threshold=exact(draft.letters["c"][0]),
             steps=int(draft.steps[0]),
             tags=frozenset({"oracle"} if NOISES[structure.noise].oracle else ()),
+            algorithm=Algorithm(self.reading.algorithm, structure.samples, exact(draft.privacy[0])),
         )
         return problem, choices_of(self.reading, draft.letters)
 
 
 def free_letters(reading: Reading, numbers: Letters, pins: Mapping[str, float], count: int) -> Letters:
-    """Values [N] of the letters that no problem settles: genes, or pinned."""
+    """Values [N] of the letters that no problem settles: genes, or pinned; whole where their domain asks for it."""
     found: Letters = {}
     for parameter in reading.free:
         name = str(parameter.name)
-        found[name] = numbers[f"free {name}"] if f"free {name}" in numbers else np.full(count, pins[name])
+        value: Floats = numbers.get(f"free {name}", np.full(count, pins.get(name, 1.0)))
+        found[name] = np.asarray(np.round(value)) if parameter.domain is Domain.POSITIVE_INTEGER else value
     return found
 
 
 def choices_of(reading: Reading, letters: Letters) -> Choices:
     """Row 0 of the letters that a problem leaves open, exact."""
     chosen: Choices = {}
-    for parameter in (reading.sigma_letter, reading.slack_letter, *reading.free):
+    for parameter in (reading.sigma_letter, reading.privacy_letter, reading.slack_letter, *reading.free):
         if parameter is not None:
             chosen[parameter] = exact(float(np.ravel(letters[str(parameter.name)])[0]))
     return chosen
@@ -264,7 +280,8 @@ def measure(
     everything = quantity == MinGradientNorm and 256 < longest <= ALL_STEPS
     checkpoints = None if quantity == MinGradientNorm else [0]
     kept = int(len(batch.steps) * longest * batch.x0.shape[1] <= _KEPT)
-    statistics = run(batch, replicas, checkpoints=np.arange(longest) if everything else checkpoints, record=kept)
+    wanted = np.arange(longest) if everything else checkpoints
+    statistics = run(batch, replicas, backend=search_backend(), checkpoints=wanted, record=kept)
     valid = statistics.valid.all(1)
     if quantity == MinGradientNorm:
         means = np.where(np.isnan(statistics.mean_gradient_norm), np.inf, statistics.mean_gradient_norm)

@@ -87,7 +87,7 @@ def attack(
         theorem: the statement.
         budget: of the search and the minimiser; a confirmation takes at most ``confirm.MAX_STEPS`` steps more.
         seed: of everything.
-        device: ``"cpu"``.
+        device: ``"cpu"``, or ``"cuda"`` for the whole runs of the search; confirmations are on the CPU.
         ledger: of the campaign.
         progress: told the state of the search.
         extra_starts: problems of earlier searches, which compete with those of this one.

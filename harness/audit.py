@@ -7,10 +7,12 @@ allowance for rounding, and with the agreement of a second engine.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,18 @@ from fuzz.datasets import DataError, load
 from fuzz.logistic import Logistic, on_grid
 from fuzz.reading import Floats
 from fuzz.training import Training, TrainingRuns, run_training, training_allowance
-from harness.audit_letters import Setting, allowed, why_not
+from harness.audit_letters import Form, Setting, allowed, form_of, why_not
 from harness.evidence import ErrorLedger, log10_e
 from harness.progress import Progress
 from harness.verdicts import ExitCode
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex, ExactGradients
+from theorems.language.assumptions import GS, HS, PL, BoundedVariance, Convex
 from theorems.language.quantities import FinalGap, MinGradientNorm, Quantity
 from theorems.language.theorem import Theorem
 
+ADDED = (0.5, 16.0)
+"""``zeta/c`` of noise that is added."""
+SAMPLES = 8
+"""n of statements about n samples, unless a batch is asked for."""
 THRESHOLDS = (0.0625, 0.25, 1.0, 4.0)
 SCHEDULES = ((1.0, 1), (1.0, 8), (0.5, 16), (1 / 9, 64), (1 / 16, 128), (1 / 64, 512))
 """``eta L``, up to a millionth, and the number of steps: their product is at most 8, or rounding might grow."""
@@ -46,6 +52,8 @@ class AuditResult:
         ratio: the largest measured value over bound, None if no setting meets the conditions.
         setting: threshold, step size, steps, batch and start of that run.
         certificates: the constants and why they hold.
+        look: number of the statistical confirmation, 0 if there was none.
+        record: where a violation was written, to be replayed.
     """
 
     name: str
@@ -59,6 +67,8 @@ class AuditResult:
     settings: int = 0
     setting: Mapping[str, Any] = field(default_factory=dict)
     certificates: tuple[str, ...] = ()
+    look: int = 0
+    record: str | None = None
 
 
 class AuditError(ValueError):
@@ -73,16 +83,19 @@ def audit_all(
     batch: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
+    out: Path | None = None,
 ) -> list[AuditResult]:
     """Hold statements against training runs on one data set.
 
     Args:
-        theorems: about whole runs of plain clipped SGD; others are ``not applicable``.
+        theorems: about whole runs of clipped SGD, with batch or per-sample clipping or added noise; others are
+            ``not applicable``.
         data: name of a set.
         regulariser: lam, a positive rational as text.
-        batch: samples a step, drawn independently.
+        batch: samples a step, drawn independently; of statements about n samples it is n, or n is 8 if it is 1.
         seed: of the runs.
         progress: told the state.
+        out: a folder for the record of every violation.
 
     Raises:
         AuditError: one line, for a set that cannot be had or a number that is no good.
@@ -99,7 +112,14 @@ def audit_all(
         loss = Logistic(load(data), lam)
     except DataError as error:
         raise AuditError(f"--data: {error}") from None
-    return Audit(loss, batch, seed, progress).all(theorems)
+    audit = Audit(loss, batch, seed, progress)
+    found = audit.all(theorems)
+    if out is None:
+        return found
+    from harness.audit_record import record_of, write_audit
+
+    places = {t.name: str(write_audit(record_of(t, audit, s, judged), out)) for t, s, judged in audit.violations}
+    return [replace(result, record=places.get(result.name)) for result in found]
 
 
 class Audit:
@@ -108,8 +128,8 @@ class Audit:
     def __init__(self, loss: Logistic, batch: int, seed: int, progress: Progress | None = None) -> None:
         self.loss, self.batch, self.seed, self.progress = loss, batch, seed, progress
         self.ledger = ErrorLedger()
-        self.deviation = loss.deviation(batch)
-        self._settings: dict[bool, list[tuple[Setting, TrainingRuns]]] = {}
+        self.violations: list[tuple[Theorem, Setting, AuditResult]] = []
+        self._settings: dict[Form, list[tuple[Setting, TrainingRuns]]] = {}
 
     def all(self, theorems: Sequence[Theorem]) -> list[AuditResult]:
         """One result for each."""
@@ -128,10 +148,9 @@ class Audit:
         """What the runs say of a statement."""
         if reason := why_not(theorem):
             return AuditResult(theorem.name, theorem.expect, "not applicable", reason)
-        exact = theorem.has(ExactGradients)
         best: tuple[float, float, float, Setting] | None = None
         count = 0
-        for setting, runs in self.settings(exact):
+        for setting, runs in self.settings(form_of(theorem)):
             bound = allowed(theorem, setting)
             if bound is None:
                 continue
@@ -157,38 +176,49 @@ class Audit:
             setting=_described(setting),
             certificates=self.certificates(theorem, setting),
         )
-        return found if ratio <= 1 else self.confirm(theorem, setting, found)
+        if ratio <= 1:
+            return found
+        judged = self.confirm(theorem, setting, found)
+        if judged.verdict == "violated":
+            self.violations.append((theorem, setting, judged))
+        return judged
 
     # -- settings ----------------------------------------------------------------------------------------------------
 
-    def settings(self, exact: bool) -> list[tuple[Setting, TrainingRuns]]:
+    def settings(self, form: Form) -> list[tuple[Setting, TrainingRuns]]:
         """All settings with some runs each, made once."""
-        if exact not in self._settings:
+        if form not in self._settings:
             made = []
-            for number, setting in enumerate(self._propose(exact)):
+            for number, setting in enumerate(self._propose(form)):
                 if self.progress is not None:
                     self.progress.detail(f"training run {number + 1}")
-                runs = run_training(setting.training, 1 if exact else _TRIED, seed=self.seed, instance_id=number)
+                count = _TRIED if setting.training.stochastic else 1
+                runs = run_training(setting.training, count, seed=self.seed, instance_id=number)
                 made.append((setting, runs))
-            self._settings[exact] = made
-        return self._settings[exact]
+            self._settings[form] = made
+        return self._settings[form]
 
-    def _propose(self, exact: bool) -> Iterator[Setting]:
-        smoothness = float(self.loss.smoothness)
-        origin = np.zeros(self.loss.data.dimension)
+    def _propose(self, form: Form) -> Iterator[Setting]:
+        smoothness, d = float(self.loss.smoothness), self.loss.data.dimension
+        origin = np.zeros(d)
+        batch = 0 if form.exact else self.batch
+        if form.samples and batch == 1:
+            batch = SAMPLES
+        deviation = self.loss.deviation(1 if form.samples else self.batch)
         for threshold in THRESHOLDS:
             starts = {"0": origin}
-            if exact:
+            if form.exact:
                 starts["beyond the minimiser"] = on_grid(3 * self.loss.minimiser)
             else:
                 starts["where the mean clipped gradient is 0"] = self.stuck(threshold)
             for where, start in starts.items():
                 gap, distance = self.loss.gap(start), self.loss.distance(start)
-                for theta, steps in SCHEDULES:
+                for (theta, steps), added in itertools.product(SCHEDULES, ADDED if form.private else (0.0,)):
                     # A little below, so that conditions like theta <= 1 are decided.
                     step_size = theta * (1 - 2.0**-20) / smoothness
-                    training = Training(self.loss, start, step_size, threshold, steps, batch=0 if exact else self.batch)
-                    yield Setting(training, where, gap, distance, self.deviation)
+                    scale = added * threshold / math.sqrt(d)
+                    training = Training(self.loss, start, step_size, threshold, steps, batch, form.per_sample, scale)
+                    yield Setting(training, where, gap, distance, deviation)
 
     def stuck(self, threshold: float) -> Floats:
         """A point where the mean clipped gradient of one sample is nearly 0: any start will do for a statement."""
@@ -205,7 +235,8 @@ class Audit:
 
     def certificates(self, theorem: Theorem, setting: Setting) -> tuple[str, ...]:
         """In words, one for each kind of assumption, and the start."""
-        loss, found = self.loss, []
+        loss, training = self.loss, setting.training
+        found: list[str] = []
         if any(isinstance(a, GS | HS) for a in theorem.given):
             found.append(
                 f"{float(loss.smoothness):.10g}-smooth: L I - sum p_i b_i b_i^T/4 - lam I is positive definite, by "
@@ -215,9 +246,15 @@ class Audit:
             found.append(f"{loss.regulariser}-strongly convex, by the regulariser")
         if any(isinstance(a, BoundedVariance) for a in theorem.given):
             found.append(
-                f"deviation at most {float(self.deviation):.10g} at every x: (sqrt(S) + sqrt(S - M))/2 with "
-                f"S = {float(loss.second_moment):.6g}, M = {float(loss.mean_square):.6g}, batch of {self.batch}; the "
-                "mean is exact"
+                f"deviation at most {float(setting.deviation):.10g} at every x: (sqrt(S) + sqrt(S - M))/2 with "
+                f"S = {float(loss.second_moment):.6g}, M = {float(loss.mean_square):.6g}, "
+                + (f"of each of {training.batch} samples" if form_of(theorem).samples else f"batch of {training.batch}")
+                + "; the mean is exact"
+            )
+        if training.privacy_scale:
+            found.append(
+                f"added noise of mean 0, root of its mean square at most {float(training.zeta):.10g}: normal variables "
+                "of the lattice, independent of the samples"
             )
         found.append(
             f"f(x_0) - inf f between {float(setting.gap[0]):.12g} and {float(setting.gap[1]):.12g}, by "
@@ -237,14 +274,16 @@ class Audit:
         """A violation, if it stands on fresh numbers."""
         quantity, training = theorem.claim.quantity, setting.training
         allowance = training_allowance(training, quantity)
-        assert found.bound is not None
+        claimed = found.bound
+        assert claimed is not None
         if allowance is None:
             return replace(found, verdict="undecided", reason="no bound on rounding errors is known for this run")
-        null = found.bound + allowance
-        exact = training.batch == 0
+        null = claimed + allowance
+        exact = not training.stochastic
         # Without noise there is nothing that chance could decide.
         look = None if exact else self.ledger.next_look()
         number = 0 if look is None else look.number
+        found = replace(found, look=number)
 
         def fresh(count: int, first: int = 0, backend: str = "numpy") -> TrainingRuns:
             return run_training(
@@ -265,7 +304,7 @@ class Audit:
             mean = float(np.min(self.measured(quantity, one)))
             if mean > null:
                 reason = f"{mean:.8g} is measured, {null:.8g} allowed, rounding included; two engines agree"
-                return replace(found, verdict="violated", measured=mean, ratio=mean / found.bound, reason=reason)
+                return replace(found, verdict="violated", measured=mean, ratio=mean / claimed, reason=reason)
             return replace(found, verdict="undecided", reason="the excess is within the allowance for rounding")
         values, evidence, done = self.measured(quantity, one)[:0], 0.0, 0
         while done < _MOST and evidence < look.log10_threshold:
@@ -274,7 +313,7 @@ class Audit:
             values, done = np.concatenate([values, self.measured(quantity, more)]), done + count
             evidence = log10_e(values, null)
         mean = float(values.mean(0).min() if values.ndim == 2 else values.mean())
-        ratio = mean / found.bound
+        ratio = mean / claimed
         found = replace(found, measured=mean, ratio=ratio, log10_e=evidence)
         if evidence >= look.log10_threshold:
             reason = f"e = 10^{evidence:.2f} on {done} fresh runs, 10^{look.log10_threshold:.2f} was needed"
@@ -305,5 +344,7 @@ def _described(setting: Setting) -> dict[str, Any]:
         "step_size": training.step_size,
         "steps": training.steps,
         "batch": training.batch,
+        "per_sample": training.per_sample,
+        "privacy_scale": training.privacy_scale,
         "start": setting.where,
     }

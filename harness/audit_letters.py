@@ -6,29 +6,56 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy as sp
 from flint import arb, fmpq
 
 from fuzz.logistic import Interval
-from fuzz.reading import out_of_reach
 from fuzz.training import Training
 from harness.exact import NotExact, enclose
 from harness.exact.enclosure import truth
 from theorems.language import parameters as standard
-from theorems.language.assumptions import GS, HS, PL, Assumption, BoundedVariance, Convex, ExactGradients
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    Assumption,
+    BatchClipping,
+    BoundedVariance,
+    Convex,
+    ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
+)
 from theorems.language.parameters import Domain, Parameter
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm
 from theorems.language.theorem import Theorem
 
 _BITS = 256
+_ALGORITHMS = BatchClipping | PerSampleClipping | PrivacyNoise
+
+
+class Form(NamedTuple):
+    """How a step is made of gradients.
+
+    Attributes:
+        exact: of the whole gradient, without noise.
+        samples: whether a statement speaks of n samples, each with the deviation sigma.
+        per_sample: these are clipped one by one.
+        private: normal noise is added.
+    """
+
+    exact: bool = False
+    samples: bool = False
+    per_sample: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """A training run and what is certified of it: rational bounds of F0 and R0, and a bound on the
-    deviation of the noise at every point."""
+    """A training run and what is certified of it: rational bounds of F0 and R0, and a bound on the deviation, at every
+    point, of what the statement calls a sample: one, or the mean of the batch."""
 
     training: Training
     where: str
@@ -37,18 +64,25 @@ class Setting:
     deviation: Fraction
 
 
+def form_of(theorem: Theorem) -> Form:
+    """The steps that a statement speaks of."""
+    per_sample = theorem.has(PerSampleClipping)
+    samples = per_sample or theorem.has(BatchClipping)
+    return Form(theorem.has(ExactGradients) and not samples, samples, per_sample, theorem.has(PrivacyNoise))
+
+
 def why_not(theorem: Theorem) -> str:
     """Why training runs say nothing of a statement; empty if they do."""
-    if reason := out_of_reach(theorem):
-        return reason
     quantity = theorem.claim.quantity
     if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
         return f"{quantity} is not measured on training runs"
     if not theorem.claim.for_all:
         return "it says that there is a problem, which other problems cannot contradict"
+    if theorem.has(ExactGradients) and form_of(theorem).samples:
+        return "samples of the data are not exact gradients"
     known = {standard.eta, standard.c, standard.T, standard.F0, standard.R0}
     for assumption in theorem.given:
-        if not isinstance(assumption, GS | HS | PL | BoundedVariance | Convex | ExactGradients):
+        if not isinstance(assumption, GS | HS | PL | BoundedVariance | Convex | ExactGradients | _ALGORITHMS):
             return f"{type(assumption).__name__} is not shown of the data"
         for argument in vars(assumption).values():
             letter = theorem.expand(sp.sympify(argument))
@@ -105,6 +139,10 @@ def _constants(theorem: Theorem, assumption: Assumption, setting: Setting) -> li
         pairs = [(assumption.mu, _rational(loss.regulariser))]
     elif isinstance(assumption, BoundedVariance):
         pairs = [(assumption.sigma, _rational(setting.deviation))]
+    elif isinstance(assumption, BatchClipping | PerSampleClipping):
+        pairs = [(assumption.n, sp.Integer(setting.training.batch))]
+    elif isinstance(assumption, PrivacyNoise):
+        pairs = [(assumption.zeta, _rational(setting.training.zeta))]
     else:
         pairs = []
     letters = [(theorem.expand(sp.sympify(argument)), value) for argument, value in pairs]

@@ -238,6 +238,9 @@ def audit(
     ),
     regulariser: Annotated[str, typer.Option("--regulariser", help="A positive rational number, such as 1/10.")] = "1",
     batch: Annotated[int, typer.Option("--batch", help="Samples a step.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write every violation as a file to be replayed.")
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -251,7 +254,7 @@ def audit(
     from harness.progress import for_terminal
 
     with for_terminal(as_json) as progress:
-        results = audit_all(theorems, data, regulariser=regulariser, batch=batch, seed=seed, progress=progress)
+        results = audit_all(theorems, data, regulariser=regulariser, batch=batch, seed=seed, progress=progress, out=out)
     output.show_audit(results, as_json)
     raise typer.Exit(exit_code(results))
 
@@ -266,8 +269,13 @@ def replay(
     Exit codes: 0 reproduced, 1 not reproduced, 2 a bad file, or one that was changed.
     """
     from harness import cli_output as output
+    from harness.audit_record import is_audit, read_audit, replay_audit
     from harness.replay import replay_finding
 
+    if is_audit(finding):
+        again = replay_audit(read_audit(finding.read_text(encoding="utf-8"), str(finding)))
+        output.show_replay(again, as_json)
+        raise typer.Exit(ExitCode.AS_EXPECTED if again.reproduced else ExitCode.NOT_AS_EXPECTED)
     if finding.suffix == ".zip":
         from harness.report.bundle import load_bundle as load
     else:

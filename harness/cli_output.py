@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fuzz.coverage import Bin, CoverageSummary
     from harness.attack import FuzzResult
     from harness.audit import AuditResult
+    from harness.audit_record import AuditReplay
     from harness.consistency import Consistency
     from harness.constants import ConstantResult, End
     from harness.gauge import GaugeRow
@@ -253,6 +254,8 @@ def show_audit(results: Sequence[AuditResult], as_json: bool) -> None:
     for r in results:
         if r.verdict == "not applicable":
             print(f"{r.name}: not applicable: {r.reason}")
+        if r.record is not None:
+            print(f"  clipbounds replay {r.record}")
 
 
 def show_sharpness(results: Sequence[SharpnessResult], as_json: bool) -> None:
@@ -292,7 +295,7 @@ def show_gauge(rows: Sequence[GaugeRow], as_json: bool) -> None:
     _table(("statement", "held", "ratio", "target", "exact check", "time", "best problem"), shown)
 
 
-def show_replay(result: ReplayResult, as_json: bool) -> None:
+def show_replay(result: ReplayResult | AuditReplay, as_json: bool) -> None:
     """``clipbounds replay``."""
     if as_json:
         _json(result.json())

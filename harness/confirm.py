@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from fuzz.certify import Certificate, CertificateError, certify
+from fuzz.certify import Certificate, CertificateError, certify, certify_algorithm
 from fuzz.finite import why_not_run
 from fuzz.genes import quantise
 from fuzz.pieces import FAMILIES
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Reading
+from fuzz.reduction import reduced
 from fuzz.rescore import letters_of
 from fuzz.rounding import rounding_allowance
 from harness.account import exact_account, precision, sampled_account
@@ -130,6 +131,8 @@ def confirm(
         except NotExact as error:
             if problem.deterministic or theorem.claim.quantity.scope is Scope.ONE_STEP:
                 return replace(found, reason=f"no exact check: {error}")
+    if theorem.claim.quantity.scope is Scope.ONE_STEP:
+        return replace(found, reason=f"no exact check: {problem.algorithm.words}")
     return _on_fresh_seeds(theorem, found, ledger, seed, max_steps)
 
 
@@ -159,7 +162,11 @@ def completed(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp
 
 
 def _admits_exact_check(theorem: Theorem, problem: Problem) -> bool:
-    """One step, no noise, or so few atoms and steps that all histories can be listed."""
+    """One step, no noise, or so few atoms and steps that all histories can be listed; of plain clipped SGD."""
+    plain = reduced(problem, theorem.claim.quantity)
+    if plain is None:
+        return False
+    problem = plain
     if problem.deterministic or theorem.claim.quantity.scope is Scope.ONE_STEP:
         return True
     if isinstance(problem.noise, FiniteLaw):
@@ -176,8 +183,9 @@ def certificates(theorem: Theorem, problem: Problem, values: Mapping[Parameter, 
     """One certificate for each assumption of the theorem, at exact values.
 
     Raises:
-        CertificateError: for the first assumption that is not certified.
+        CertificateError: for another algorithm, or for the first assumption that is not certified.
     """
+    certify_algorithm(theorem.given, problem)
     return tuple(certify(at_values(theorem, assumption, values), problem) for assumption in theorem.given)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fuzz.engine import Batch, run
-from fuzz.instance import instance_of
+from fuzz.instance import batch_of
 from fuzz.problem import Problem
 from harness.evidence import Look, log10_e, lower_confidence
 from theorems.language.quantities import AverageGradientNorm, FinalGap, MinGradientNorm, Quantity
@@ -62,30 +62,29 @@ def draw(problem: Problem, quantity: Quantity, null: float, look: Look, seed: in
     """
     if quantity not in (AverageGradientNorm, MinGradientNorm, FinalGap):
         raise ValueError(f"{quantity} is not measured on whole runs")
-    batch = Batch.of([instance_of(problem)], seed=seed, purpose=PURPOSE, instance_ids=[look.number])
+    batch = batch_of(problem, seed=seed, purpose=PURPOSE, instance_ids=[look.number])
     blocks: list[Floats] = []
     done, invalid = 0, 0
+    cost = problem.steps * problem.algorithm.samples
     while True:
         count = done or _FIRST
         if quantity == MinGradientNorm:
             count = min(count, max(_GROUP, _CELLS // problem.steps // _GROUP * _GROUP))
-        count = _affordable(count, done, problem.steps, max_steps)
+        count = _affordable(count, done, cost, max_steps)
         block, bad = _measure(batch, quantity, done, count)
         blocks.append(block)
         done, invalid = done + count, invalid + bad
         values = np.concatenate(blocks)
         if invalid:
-            return FreshSample(done, math.nan, math.nan, 0.0, 0.0, done * problem.steps, invalid)
+            return FreshSample(done, math.nan, math.nan, 0.0, 0.0, done * cost, invalid)
         evidence = log10_e(values, null)
         mean, error = _describe(values)
         enough = evidence >= look.log10_threshold
         hopeless = done >= 4 * _FIRST and mean <= null
-        exhausted = (
-            done * problem.steps >= max_steps or done >= _MOST_REPLICAS or len(values) * values[0].size >= _CELLS
-        )
+        exhausted = done * cost >= max_steps or done >= _MOST_REPLICAS or len(values) * values[0].size >= _CELLS
         if enough or hopeless or exhausted:
             lower = lower_confidence(values, look.log10_threshold)
-            return FreshSample(done, mean, error, evidence, lower, done * problem.steps, 0)
+            return FreshSample(done, mean, error, evidence, lower, done * cost, 0)
 
 
 def _affordable(count: int, done: int, steps: int, max_steps: float) -> int:

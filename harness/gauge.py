@@ -19,8 +19,8 @@ import numpy as np
 import sympy as sp
 
 from fuzz.budget import Budget
-from fuzz.engine import Batch, run
-from fuzz.instance import instance_of
+from fuzz.engine import run
+from fuzz.instance import batch_of
 from fuzz.reading import out_of_reach
 from fuzz.realise import realise
 from fuzz.search import search
@@ -195,7 +195,7 @@ def measure_trajectory(
     began, done = time.perf_counter(), 0
     mean, square = np.zeros(steps), np.zeros(steps)
     least, error = math.nan, math.inf
-    batch = Batch.of([instance_of(problem)], seed=seed, purpose="gauge")
+    batch = batch_of(problem, seed=seed, purpose="gauge")
     while done < most_replicas and not error < _WITNESS_ERROR:
         seen = run(batch, _WITNESS_BLOCK, first_replica=done, checkpoints=np.arange(steps))
         done += _WITNESS_BLOCK

@@ -20,7 +20,7 @@ class Settings:
 
     budget_text: str
     budget: Budget
-    device: Literal["cpu"]
+    device: Literal["cpu", "cuda"]
     seed: int
 
     @staticmethod
@@ -39,13 +39,13 @@ class Settings:
         return Settings(budget.strip(), parsed, _device(device), seed)
 
 
-def _device(word: str) -> Literal["cpu"]:
+def _device(word: str) -> Literal["cpu", "cuda"]:
     if word not in DEVICES:
         raise SettingsError(f"option '--device': must be auto, cpu or cuda, not {word!r}")
-    if word == "cuda":
-        import torch
+    if word != "cuda":
+        return "cpu"
+    import torch
 
-        if not torch.cuda.is_available():
-            raise SettingsError("option '--device': cuda is asked for, but torch sees no GPU here")
-        raise SettingsError("option '--device': there is a GPU, but searches do not use it yet; use auto or cpu")
-    return "cpu"
+    if not torch.cuda.is_available():
+        raise SettingsError("option '--device': cuda is asked for, but torch sees no GPU here")
+    return "cuda"

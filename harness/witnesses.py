@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from fuzz.engine import Batch, run
+from fuzz.engine import run
 from fuzz.engine.torch_onestep import MOST_HISTORIES, Histories, all_histories, one_step
 from fuzz.finite import why_not_run
-from fuzz.instance import instance_of
+from fuzz.instance import batch_of
 from fuzz.problem import FiniteLaw, Problem
+from fuzz.reduction import reduced
 from fuzz.rescore import arrays_of
 from fuzz.rounding import rounding_allowance
 from fuzz.shapes import evaluate
@@ -55,10 +56,19 @@ class Witnesses:
 
 
 def witnesses(problem: Problem, quantity: Quantity, low: float, high: float) -> Witnesses:
-    """What the engines say of a quantity that exact arithmetic puts into ``[low, high]``."""
+    """What the engines say of a quantity that exact arithmetic puts into ``[low, high]``.
+
+    Another algorithm is weighed by the run of clipped SGD that has the same value; the simulator runs it as it is.
+    """
+    run_as, plain = problem, reduced(problem, quantity)
+    if plain is None:
+        return Witnesses()
+    problem = plain
     if quantity.scope is Scope.ONE_STEP:
         return _at_one_step(problem, quantity, low, high)
-    return (_without_noise if problem.deterministic else _over_histories)(problem, quantity, low, high)
+    if problem.deterministic:
+        return _without_noise(problem, quantity, low, high, run_as)
+    return _over_histories(problem, quantity, low, high, run_as)
 
 
 def _at_one_step(problem: Problem, quantity: Quantity, low: float, high: float) -> Witnesses:
@@ -71,12 +81,12 @@ def _at_one_step(problem: Problem, quantity: Quantity, low: float, high: float) 
     return _judged(seen, _precisions(single, double, low, high, slack), low, high)
 
 
-def _without_noise(problem: Problem, quantity: Quantity, low: float, high: float) -> Witnesses:
+def _without_noise(problem: Problem, quantity: Quantity, low: float, high: float, run_as: Problem) -> Witnesses:
     allowance = rounding_allowance(problem, quantity)
     if allowance is None:
         allowance = 1e-3 * max(abs(low), abs(high))
     slack = max(allowance, _RELATIVE * max(abs(low), abs(high)))
-    batch = Batch.of([instance_of(problem)])
+    batch = batch_of(run_as)
     checkpoints = _all_steps(problem, quantity)
     seen, values = [], {}
     for backend in ("cpu", "torch"):
@@ -86,7 +96,7 @@ def _without_noise(problem: Problem, quantity: Quantity, low: float, high: float
     return _judged(seen, _precisions(single, values["cpu"], low, high, slack), low, high)
 
 
-def _over_histories(problem: Problem, quantity: Quantity, low: float, high: float) -> Witnesses:
+def _over_histories(problem: Problem, quantity: Quantity, low: float, high: float, run_as: Problem) -> Witnesses:
     """A short noisy run: torch weighs every history, and the simulator draws some."""
     if not _has_atoms(problem) or not _few_histories(problem):
         return Witnesses()
@@ -95,8 +105,8 @@ def _over_histories(problem: Problem, quantity: Quantity, low: float, high: floa
     single = all_histories(problem, quantity, torch.float32)
     words = f"{_WORDS['torch']}, every history weighed"
     seen = [_engine("torch", double.value, words, low, high, slack)]
-    if not (isinstance(problem.noise, FiniteLaw) and why_not_run(problem.noise)):
-        seen.append(_simulated(problem, quantity, low, high, slack, double))
+    if not (isinstance(run_as.noise, FiniteLaw) and why_not_run(run_as.noise)):
+        seen.append(_simulated(run_as, quantity, low, high, slack, double))
     return _judged(seen, _precisions(single.value, double.value, low, high, slack), low, high)
 
 
@@ -104,7 +114,7 @@ def _simulated(
     problem: Problem, quantity: Quantity, low: float, high: float, slack: float, all_: Histories
 ) -> EngineRecord:
     """The mean of many simulated runs; how far it may stray is known from the histories themselves."""
-    batch = Batch.of([instance_of(problem)], purpose="witness")
+    batch = batch_of(problem, purpose="witness")
     statistics = run(batch, _SIMULATED, checkpoints=_all_steps(problem, quantity))
     nats = math.log(2 * problem.steps / _FALSE_ALARM)
     reach = all_.greatest - all_.least
@@ -117,8 +127,8 @@ def _simulated(
 
 def together(problem: Problem, quantity: Quantity, seed: int, number: int, allowance: float) -> Witnesses:
     """The same runs on the compiled engine and on torch (bit-identical words), and in float32 for the reader."""
-    replicas = max(2, min(_REPLICAS, _TORCH_STEPS // problem.steps))
-    batch = Batch.of([instance_of(problem)], seed=seed, purpose=PURPOSE, instance_ids=[number])
+    replicas = max(2, min(_REPLICAS, _TORCH_STEPS // (problem.steps * problem.algorithm.samples)))
+    batch = batch_of(problem, seed=seed, purpose=PURPOSE, instance_ids=[number])
     checkpoints = _all_steps(problem, quantity)
     first = run(batch, replicas, checkpoints=checkpoints)
     second = run(batch, replicas, backend="torch", checkpoints=checkpoints)

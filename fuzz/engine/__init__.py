@@ -7,8 +7,10 @@ is split.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ import numpy.typing as npt
 from fuzz.engine.batch import Batch, Instance
 from fuzz.engine.statistics import Plan, Statistics, checkpoint_steps
 
-__all__ = ["BACKENDS", "Batch", "Instance", "Statistics", "run"]
+__all__ = ["BACKENDS", "Batch", "Instance", "Statistics", "run", "search_backend", "searching_on"]
 
 BACKENDS = {
     "cpu": "fuzz.engine.cpu",
@@ -25,6 +27,31 @@ BACKENDS = {
     "torch": "fuzz.engine.torch_engine",
 }
 """Engines by name, as modules with a function ``run(batch, plan)``; imported when first used."""
+
+
+_SEARCH_BACKENDS = {"auto": "cpu", "cpu": "cpu", "cuda": "gpu"}
+_search_backend: ContextVar[str] = ContextVar("search_backend", default="cpu")
+
+
+@contextlib.contextmanager
+def searching_on(device: str) -> Iterator[None]:
+    """Let the whole runs of searches be run on this device meanwhile; confirmations stay on the CPU.
+
+    Raises:
+        ValueError: for a device that is not ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """
+    if device not in _SEARCH_BACKENDS:
+        raise ValueError(f"device must be auto, cpu or cuda, not {device!r}")
+    token = _search_backend.set(_SEARCH_BACKENDS[device])
+    try:
+        yield
+    finally:
+        _search_backend.reset(token)
+
+
+def search_backend() -> str:
+    """The backend of the whole runs of a search."""
+    return _search_backend.get()
 
 
 def run(

@@ -352,15 +352,13 @@ def vlog(x: Any) -> Any:
     f = (bits - (k << 52)).to(tl.float64, bitcast=True) - 1.0
     s = f / (f + 2.0)
     z = s * s
-    series = z * 1.479819860511658591e-01 + 1.531383769920937332e-01
-    series = series * z + 1.818357216161805012e-01
-    series = series * z + 2.222219843214978396e-01
-    series = series * z + 2.857142874366239149e-01
-    series = series * z + 3.999999999940941908e-01
-    series = series * z + 6.666666666666735130e-01
+    w = z * z
+    odd = (w * 1.479819860511658591e-01 + 1.818357216161805012e-01) * w + 2.857142874366239149e-01
+    odd = z * (odd * w + 6.666666666666735130e-01)
+    even = w * ((w * 1.531383769920937332e-01 + 2.222219843214978396e-01) * w + 3.999999999940941908e-01)
     half_square = f * 0.5 * f
     whole = k.to(tl.float64) - tl.where(small, 54.0, 0.0)
-    low = s * (half_square + z * series) + whole * 1.90821492927058770002e-10
+    low = s * (half_square + (odd + even)) + whole * 1.90821492927058770002e-10
     result = whole * 6.93147180369123816490e-01 - ((half_square - low) - f)
     infinite = tl.full([], float("inf"), tl.float64)
     result = tl.where(x > 0.0, result, tl.where(x == 0.0, -infinite, tl.full([], float("nan"), tl.float64)))
@@ -472,14 +470,10 @@ def vcos_turns(x: Any) -> Any:
     """``cos(2 pi x)``, as in ``vmath.py``."""
     s = 0.25 - tl.abs(x - ((x + 6755399441055744.0) - 6755399441055744.0))
     z = s * s
-    series = z * 0.0011309237482517963 - 0.012031585942120627
-    series = series * z + 0.10422916220813984
-    series = series * z - 0.7181223017785006
-    series = series * z + 3.819952584848282
-    series = series * z - 15.09464257682299
-    series = series * z + 42.058693944897655
-    series = series * z - 76.70585975306139
-    series = series * z + 81.60524927607506
+    w = z * z
+    even = ((w * 0.0011309237482517963 + 0.10422916220813984) * w + 3.819952584848282) * w + 42.058693944897655
+    odd = ((w * 0.012031585942120627 + 0.7181223017785006) * w + 15.09464257682299) * w + 76.70585975306139
+    series = (z * even - odd) * z + 81.60524927607506
     series = series * z - 41.34170224039976
     series = series * z + 6.283185307179586
     return s * series

@@ -30,8 +30,11 @@ _LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT)
 
 
 def breadth(dimension: int) -> int:
-    """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache."""
-    return max(LANES, _MOST_LANES // dimension)
+    """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache.
+
+    An even number, as words are drawn for two replicas at a time.
+    """
+    return max(LANES, _MOST_LANES // (2 * dimension) * 2)
 
 
 def run(batch: Batch, plan: Plan) -> Statistics:
@@ -107,7 +110,9 @@ def _run_chunk(
         np.array([compiled.samples[n].number for n in noises], np.int64),
         np.array([law.words for law in laws], np.int64),
         np.array([_LAYOUTS.index(law.layout) for law in laws], np.int64),
+        np.array([not law.depends_on_state for law in laws]),
         noise_numbers,
+        noise_numbers.astype(real),
         # Copies, since compiled code is typed by the arrays' being writable too.
         start,
         step_size,
@@ -118,6 +123,7 @@ def _run_chunk(
         batch.samples,
         compiled.samples[PRIVACY_LAW].number,
         privacy_numbers,
+        privacy_numbers.astype(real),
         plan.first_replica,
         plan.checkpoints.copy(),
         *outputs.values(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,8 @@ from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.engine.formulas import Formula
 from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
-from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, x
+from fuzz.engine.stages import Stage, in_type_of_states, names, stages
+from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, Objective, x
 from theorems.language.parameters import c, m
 
 _FUTURE = "from __future__ import annotations\n"
@@ -36,7 +38,7 @@ _FOOTER = """
 # Elementary functions are inlined always, or a large one would be a call, which stops vectorisation. Loops do without
 # Numba's runtime of counted references (one allocates): atomic counting on each call would cost more than the loops.
 for _name, _inline in {names}:
-    _compile = njit(cache=True, nogil=True, error_model="numpy", inline=_inline, _nrt=_name == "run_tasks")
+    _compile = njit(cache=True, nogil=True, error_model="numpy", inline=_inline, _nrt=_name in {counted})
     globals()[_name] = _compile(globals()[_name])
 """
 
@@ -47,8 +49,10 @@ _FUNCTIONS = (
     "quarter_turns",
     "vexp",
     "vlog",
-    "vtanh",
     "expm1",
+    "tanh_of",
+    "vtanh",
+    "exprel_of",
     "vexprel",
     "vexprel2",
     "vbalance",
@@ -67,8 +71,12 @@ _LOOPS = (
     "fill",
     "divide",
     "add",
+    "whole_steps",
+    "aligned",
     "run_tasks",
 )
+# What allocates, or is handed what was allocated.
+_COUNTED = ("aligned", "run_tasks")
 
 
 FEW_OBJECTIVES = frozenset({"quadratic", "huber", "slope_then_bowl", "quartic"})
@@ -86,18 +94,48 @@ class Kernels:
     samples: Mapping[str, Formula]
 
 
-def _switch(name: str, arguments: str, before: list[str], kernels: list[tuple[str, Kernel]], store: str) -> str:
-    """``def name(family, ...)`` with one loop over lanes for each family."""
-    text = f"def {name}(family, {arguments}, lanes):\n"
-    for number, (family, kernel) in enumerate(kernels):
-        text += f"    {'if' if number == 0 else 'elif'} family == {number}:  # {family}\n"
-        for k in range(len(kernel.hoisted)):
-            text += f"        h{k} = {kernel.reads[k]}(h[instance, j, {k}])\n"
-        text += "        for i in range(lanes):\n"
-        used = " ".join(kernel.lines)
-        for line in [*(b for b in before if b.split(" =")[0] in used), *kernel.lines[:-1]]:
-            text += f"            {line}\n"
-        text += f"            {store.format(result=kernel.lines[-1])}\n"
+@dataclass(frozen=True)
+class _Entry:
+    """A family in a switch: its number, its name and the inside of its loop."""
+
+    number: int
+    name: str
+    kernel: Kernel
+
+
+def _switch(
+    name: str,
+    arguments: str,
+    before: list[str],
+    entries: list[_Entry],
+    store: list[str],
+    axis: str = "j",
+    rows: str = "",
+    cut: bool = True,
+) -> str:
+    """``def name(family, ...)`` with one loop over lanes for each family, and for each q in ``range(rows)`` if given.
+
+    Numbers are those of coordinate ``axis``; ``before`` are assignments, made where they are used. With ``cut`` loops
+    are cut at elementary functions, and the function has a buffer for what they hand on.
+    """
+    text = f"def {name}(family, {arguments}, {'buffer, ' if cut else ''}lanes):\n"
+    for place, entry in enumerate(entries):
+        text += f"    {'elif' if place else 'if'} family == {entry.number}:  # {entry.name}\n"
+        for k, read in enumerate(entry.kernel.reads):
+            text += f"        h{k} = {read.format(place=f'[instance, {axis}, {k}]')}\n"
+        text += f"        for q in range({rows}):\n" if rows else ""
+        indent = " " * (12 if rows else 8)
+        lines = [*entry.kernel.lines[:-1], *(line.format(result=entry.kernel.lines[-1]) for line in store)]
+        parts = stages(lines) if cut else [Stage((), tuple(lines), ())]
+        single = in_type_of_states(parts) if "v" in names(lines) else set()
+        for part in parts:
+            mentioned = names(part.lines)
+            body = [line for line in before if line.split(" =")[0] in mentioned]
+            for read, row in part.reads:
+                body.append(f"{read} = real(buffer[{row}, i])" if read in single else f"{read} = buffer[{row}, i]")
+            body += [*part.lines, *(f"buffer[{row}, i] = {written}" for written, row in part.writes)]
+            text += f"{indent}for i in range(lanes):\n"
+            text += "".join(f"{indent}    {line}\n" for line in body)
     return text + "\n\n"
 
 
@@ -109,11 +147,11 @@ def _sample_kernel(noise: Noise) -> Kernel:
     kernel = numba_kernel(sample, noise.parameters, names)
     found = len(kernel.hoisted)
     numbers = {str(count): found + k for k, count in enumerate(counts)}
-    plain = "np.float64" if needs_uniforms(sample) or noise.depends_on_state else "real"
+    plain = "h{place}" if needs_uniforms(sample) or noise.depends_on_state else "single{place}"
     return Kernel(
         tuple(line.format(**numbers) for line in kernel.lines) if counts else kernel.lines,
         (*kernel.hoisted, *counts.values()),
-        (plain,) * found + ("np.uint32",) * len(counts),
+        (plain,) * found + ("np.uint32(h{place})",) * len(counts),
     )
 
 
@@ -126,41 +164,59 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
     """
     objectives = [o for o in OBJECTIVES.values() if not few or o.name in FEW_OBJECTIVES]
     noises = [n for n in NOISES.values() if not few or n.name in FEW_NOISES]
+    single = dtype == "float32"
     gradients = [
-        (o.name, o.parameters, numba_kernel(o.gradient, o.parameters, {x: "v"}, dtype == "float32")) for o in objectives
+        _Entry(k, o.name, numba_kernel(o.gradient, o.parameters, {x: "v"}, single)) for k, o in enumerate(objectives)
     ]
-    values = [(o.name, o.parameters, numba_kernel(o.value, o.parameters, {x: "v"})) for o in objectives]
-    samples = [(n.name, n.parameters, _sample_kernel(n)) for n in noises]
+    values = [_Entry(k, o.name, numba_kernel(o.value, o.parameters, {x: "v"})) for k, o in enumerate(objectives)]
+    samples = [_Entry(k, n.name, _sample_kernel(n)) for k, n in enumerate(noises)]
+    free = [entry for entry, noise in zip(samples, noises, strict=True) if noise.words and not noise.depends_on_state]
+    uniforms = [f"u{s} = (np.float64(words[k, {s}, q, i]) + 0.5) * 2.0**-32" for s in range(2)]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
+    text += _switch("gradients", "x, g, h, instance, j", ["v = x[j, i]"], gradients, ["g[j, i] = {result}"])
     text += _switch(
-        "gradients", "x, g, h, instance, j", ["v = x[j, i]"], [(n, k) for n, _, k in gradients], "g[j, i] = {result}"
-    )
-    text += _switch(
-        "values",
-        "x, out, h, instance, j",
-        ["v = np.float64(x[j, i])"],
-        [(n, k) for n, _, k in values],
-        "out[i] += {result}",
+        "values", "x, out, h, instance, j", ["v = np.float64(x[j, i])"], values, ["out[i] += {result}"], cut=False
     )
     text += _switch(
         "samples",
-        "words, k, q, norm, c, h, instance, j, out",
-        [
-            "u0 = (np.float64(words[k, 0, q, i]) + 0.5) * 2.0**-32",
-            "u1 = (np.float64(words[k, 1, q, i]) + 0.5) * 2.0**-32",
-            "size = np.float64(norm[i])",
-        ],
-        [(n, k) for n, _, k in samples],
-        "out[j, i] += real({result})",
+        "words, k, q, norm, c, h, single, instance, j, out",
+        [*uniforms, "size = np.float64(norm[i])"],
+        samples,
+        ["out[j, i] += real({result})"],
     )
-    loops = ("gradients", "values", "samples", *_LOOPS)
-    text += _FOOTER.format(names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)])
+    text += _switch(
+        "draws", "words, k, rows, h, single, instance, out", uniforms, free, ["out[q, i] = real({result})"], "0", "rows"
+    )
+    text += _switch(
+        "advance",
+        "x, noise, size, low, high, step_size, threshold, h, instance",
+        ["v = x[0, i]"],
+        gradients,
+        [
+            "g = real({result})",
+            "size[q, i] = abs(g)",
+            "y = g + noise[q, i]",
+            "x[0, i] = v - step_size * (min(real(1), threshold / abs(y)) * y)",
+        ],
+        "0",
+        "low, high",
+    )
+    text += f"BUFFER = {1 + max((int(row) for row in re.findall(r'buffer.([0-9]+)', text)), default=0)}\n\n\n"
+    loops = ("gradients", "values", "samples", "draws", "advance", *_LOOPS)
+    text += _FOOTER.format(
+        names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)], counted=_COUNTED
+    )
     roles = {
-        role: {name: Formula(k, parameters, kernel.hoisted) for k, (name, parameters, kernel) in enumerate(entries)}
-        for role, entries in (("gradients", gradients), ("values", values), ("samples", samples))
+        "gradients": _formulas(gradients, OBJECTIVES),
+        "values": _formulas(values, OBJECTIVES),
+        "samples": _formulas(samples, NOISES),
     }
     return text, roles
+
+
+def _formulas(entries: list[_Entry], families: Mapping[str, Objective] | Mapping[str, Noise]) -> dict[str, Formula]:
+    return {e.name: Formula(e.number, families[e.name].parameters, e.kernel.hoisted) for e in entries}
 
 
 def load(dtype: str, objectives: Iterable[str] | None = None, noises: Iterable[str] = ()) -> Kernels:

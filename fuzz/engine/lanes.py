@@ -2,8 +2,9 @@
 
 Lanes are replicas: each loop over lanes is free of branches on data, so that LLVM vectorises it, and each lane does
 the same IEEE operations wherever it stands in a block, so that trajectories do not depend on how runs are split. The
-names ``real`` (the type of states), ``gradients``, ``values`` and ``samples`` (generated, with the family as a
-switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until then.
+names ``real`` (the type of states), ``BUFFER``, ``gradients``, ``values``, ``samples``, ``draws`` and ``advance``
+(generated, with the family as a switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until
+then.
 
 What is not finite is noticed without branches. A state that once is not finite stays so, whatever is added, hence it is
 looked at when the run ends. In one dimension a gradient that is not finite makes the next state so: inf times c/inf is
@@ -22,11 +23,15 @@ import numpy as np
 
 # What the generated module provides.
 real: Any = np.float64
+BUFFER = 0
 ONLY_GENERATED = "this module runs inside the one that fuzz.engine.kernels generates from it"
 
 
-def gradients(family: int, x: Any, g: Any, h: Any, instance: int, j: int, lanes: int) -> None:
-    """Fill g[j] with the gradient at x[j]; ``h[instance, j]`` holds the hoisted numbers."""
+def gradients(family: int, x: Any, g: Any, h: Any, instance: int, j: int, buffer: Any, lanes: int) -> None:
+    """Fill g[j] with the gradient at x[j]; ``h[instance, j]`` holds the hoisted numbers.
+
+    ``buffer``, here and below, is float64 [BUFFER, lanes], for it alone.
+    """
     raise NotImplementedError(ONLY_GENERATED)
 
 
@@ -36,13 +41,59 @@ def values(family: int, x: Any, out: Any, h: Any, instance: int, j: int, lanes: 
 
 
 def samples(
-    family: int, words: Any, k: int, q: int, size: Any, c: float, h: Any, instance: int, j: int, out: Any, lanes: int
+    family: int,
+    words: Any,
+    k: int,
+    q: int,
+    size: Any,
+    c: float,
+    h: Any,
+    single: Any,
+    instance: int,
+    j: int,
+    out: Any,
+    buffer: Any,
+    lanes: int,
 ) -> None:
-    """Add noise to out[j], from the words ``words[k, :, q]``; a law of the state also reads gradient norms and c."""
+    """Add noise to out[j], from the words ``words[k, :, q]``; a law of the state also reads gradient norms and c.
+
+    ``single`` is h in the type of states: an atom that was rounded in the loop would be chosen in float64.
+    """
     raise NotImplementedError(ONLY_GENERATED)
 
 
-PRIVACY_STREAM = 2
+def draws(
+    family: int, words: Any, k: int, rows: int, h: Any, single: Any, instance: int, out: Any, buffer: Any, lanes: int
+) -> None:
+    """Put noise into the first rows of out, from ``words[k]``, by the numbers of coordinate 0; else as ``samples``.
+
+    For laws that read no state.
+    """
+    raise NotImplementedError(ONLY_GENERATED)
+
+
+def advance(
+    family: int,
+    x: Any,
+    noise: Any,
+    size: Any,
+    low: int,
+    high: int,
+    step_size: Any,
+    threshold: Any,
+    h: Any,
+    instance: int,
+    buffer: Any,
+    lanes: int,
+) -> None:
+    """Whole steps ``low <= q < high`` in one dimension: gradient norms into size[q], noise from noise[q]."""
+    raise NotImplementedError(ONLY_GENERATED)
+
+
+# Of a type, and not plain: Numba would compile a function for each plain number that it is called with.
+ZERO: Any = np.int64(0)
+TWO: Any = np.int64(2)
+PRIVACY_STREAM: Any = np.int64(2)
 MASK = np.uint64(0xFFFFFFFF)
 HIGH = np.uint64(32)
 M0 = np.uint64(0xD2511F53)
@@ -56,13 +107,19 @@ Array = np.ndarray[Any, Any]
 def philox_lanes(
     words: Array, k: int, s: int, key0: int, key1: int, first: int, block: int, sample: int, stream: int, lanes: int
 ) -> None:
-    """Fill words[k, s], [4, lanes] uint32, for replicas ``first, first + 1, ...``."""
-    b = np.uint64(block) & MASK
-    for i in range(lanes):
+    """Fill words[k, s], [4, lanes] uint32, for replicas ``first, first + 1, ...``; one more if lanes is odd.
+
+    Two replicas at a time, one of either half: multiplication, shift and xor wait for each other, and a processor looks
+    ahead for other work not far enough. By trial a quarter faster than one; four need more registers than there are.
+    """
+    half = (lanes + 1) >> 1
+    for i in range(half):
         c0 = np.uint64(first + i) & MASK
-        c1 = b
+        c1 = np.uint64(block) & MASK
         c2 = np.uint64(sample) & MASK
         c3 = np.uint64(stream) & MASK
+        d0 = np.uint64(first + half + i) & MASK
+        d1, d2, d3 = c1, c2, c3
         k0 = np.uint64(key0) & MASK
         k1 = np.uint64(key1) & MASK
         for _ in range(10):
@@ -72,12 +129,22 @@ def philox_lanes(
             c1 = p1 & MASK
             c2 = (p0 >> HIGH) ^ c3 ^ k1
             c3 = p0 & MASK
+            p0 = M0 * d0
+            p1 = M1 * d2
+            d0 = (p1 >> HIGH) ^ d1 ^ k0
+            d1 = p1 & MASK
+            d2 = (p0 >> HIGH) ^ d3 ^ k1
+            d3 = p0 & MASK
             k0 = (k0 + W0) & MASK
             k1 = (k1 + W1) & MASK
         words[k, s, 0, i] = np.uint32(c0)
         words[k, s, 1, i] = np.uint32(c1)
         words[k, s, 2, i] = np.uint32(c2)
         words[k, s, 3, i] = np.uint32(c3)
+        words[k, s, 0, half + i] = np.uint32(d0)
+        words[k, s, 1, half + i] = np.uint32(d1)
+        words[k, s, 2, half + i] = np.uint32(d2)
+        words[k, s, 3, half + i] = np.uint32(d3)
 
 
 def norms(g: Array, size: Array, dimension: int, lanes: int) -> None:
@@ -132,6 +199,7 @@ def add_noise(
     g: Array,
     size: Array,
     scratch: Array,
+    buffer: Array,
     words: Array,
     drawn: Array,
     k: int,
@@ -141,14 +209,15 @@ def add_noise(
     law: Any,
     c: float,
     numbers: Array,
+    single: Array,
     instance: int,
     lanes: int,
 ) -> None:
     """Add the noise of one sample to out; ``words[k]`` holds block ``drawn[k]`` of its stream, and is kept up to date.
 
     ``where`` is (key, key, first replica) and ``law`` is (family, words per draw, first stream, layout). Layout 2
-    moves along the gradient g with norms ``size``; out may be g. ``scratch`` [2, lanes] is for it alone. In
-    layout 1 all coordinates read the words of the first.
+    moves along the gradient g with norms ``size``; out may be g. ``scratch`` [2, lanes] and ``buffer`` are for it
+    alone. In layout 1 all coordinates read the words of the first.
     """
     key0, key1, first = where
     family, streams, first_stream, layout = law
@@ -160,11 +229,11 @@ def add_noise(
             for s in range(streams):
                 philox_lanes(words, k, s, key0, key1, first, draw >> 2, sample, first_stream + s, lanes)
         if layout != 2:
-            samples(family, words, k, draw & 3, size, c, numbers, instance, j, out, lanes)
+            samples(family, words, k, draw & 3, size, c, numbers, single, instance, j, out, buffer, lanes)
             continue
         for i in range(lanes):
             scratch[0, i] = real(0)
-        samples(family, words, k, draw & 3, size, c, numbers, instance, 0, scratch, lanes)
+        samples(family, words, k, draw & 3, size, c, numbers, single, instance, ZERO, scratch, buffer, lanes)
         for axis in range(dimension):
             still = real(1) if axis == 0 else real(0)
             # By a row that overlaps with no other, or g and out being one array would stop vectorisation.
@@ -210,6 +279,88 @@ def add(out: Array, g: Array, factor: Any, lanes: int) -> None:
             out[j, i] += factor * g[j, i]
 
 
+def whole_steps(
+    steps: int,
+    objective: int,
+    x: Array,
+    noise: Array,
+    size: Array,
+    mean: Array,
+    words: Array,
+    where: Any,
+    law: Any,
+    step_size: Any,
+    threshold: Any,
+    objective_numbers: Array,
+    noise_numbers: Array,
+    noise_single: Array,
+    instance: int,
+    checkpoints: Array,
+    history: Array,
+    trajectories: Array,
+    block: int,
+    recorded: int,
+    buffer: Array,
+    lanes: int,
+) -> int:
+    """All steps of ``clipped_sgd`` in one dimension, where the noise does not depend on the state: few, long loops.
+
+    Four steps at a time have their noise drawn, into the rows of ``noise`` [4, lanes], and their gradient norms added
+    to ``mean``, from the rows of ``size`` [4, lanes]. But a loop does one step, since steps wait for each other: four
+    in one loop would leave the processor idle. Returns how many checkpoints were met.
+    """
+    key0, key1, first = where
+    family, streams, first_stream, _ = law
+    if streams == 0:
+        # Adding -0 changes nothing, not even a sign.
+        noise[:] = real(-0.0)
+    due = 0
+    for t in range(0, steps, 4):
+        for s in range(streams):
+            philox_lanes(words, ZERO, s, key0, key1, first, t >> 2, ZERO, first_stream + s, lanes)
+        rows = min(4, steps - t)
+        if streams > 0:
+            draws(family, words, ZERO, rows, noise_numbers, noise_single, instance, noise, buffer, lanes)
+        # Calls that are saved count too: many arrays are many arguments.
+        together = rows if recorded == 0 else 1
+        for q in range(0, rows, together):
+            for i in range(recorded):
+                trajectories[instance, block + i, t + q, 0] = x[0, i]
+            advance(
+                objective,
+                x,
+                noise,
+                size,
+                q,
+                q + together,
+                step_size,
+                threshold,
+                objective_numbers,
+                instance,
+                buffer,
+                lanes,
+            )
+        while due < len(checkpoints) and checkpoints[due] < t + rows:
+            for i in range(lanes):
+                history[due, i] = size[checkpoints[due] - t, i]
+            due += 1
+        if rows == 4:
+            for i in range(lanes):
+                mean[i] = (((mean[i] + size[0, i]) + size[1, i]) + size[2, i]) + size[3, i]
+        else:
+            for q in range(rows):
+                for i in range(lanes):
+                    mean[i] += size[q, i]
+    return due
+
+
+def aligned(count: int, kind: Any) -> Array:
+    """An array [count] that starts on a multiple of 64 bytes, as vectors do: others straddle two lines of the cache."""
+    array = np.empty(count + 64, kind)
+    first = -array.ctypes.data % 64 // array.itemsize
+    return array[first : first + count]
+
+
 def run_tasks(
     tasks: Array,
     low: int,
@@ -220,7 +371,9 @@ def run_tasks(
     noise: Array,
     noise_words: Array,
     noise_layout: Array,
+    noise_free: Array,
     noise_numbers: Array,
+    noise_single: Array,
     x0: Array,
     step_size: Array,
     threshold: Array,
@@ -230,6 +383,7 @@ def run_tasks(
     sample_count: int,
     privacy_law: int,
     privacy_numbers: Array,
+    privacy_single: Array,
     first_replica: int,
     checkpoints: Array,
     average: Array,
@@ -246,27 +400,32 @@ def run_tasks(
     algorithm does the operations of the first, up to additions of 0.
     """
     dimension = x0.shape[1]
-    x = np.empty((dimension, breadth), real)
-    g = np.empty((dimension, breadth), real)
+    x = aligned(dimension * breadth, real).reshape((dimension, breadth))
+    g = aligned(dimension * breadth, real).reshape((dimension, breadth))
     size = np.empty(breadth, real)
     scratch = np.empty((2, breadth), real)
+    buffer = aligned(BUFFER * breadth, np.float64).reshape((BUFFER, breadth))
     poison = np.empty(breadth, real)
-    mean = np.empty(breadth, np.float64)
+    mean = aligned(breadth, np.float64)
     final = np.empty(breadth, np.float64)
     # The words of each sample, and of the noise after clipping: a block outlasts a step where d is below 4.
-    words = np.empty((sample_count + 1, 2, 4, breadth), np.uint32)
+    words = aligned((sample_count + 1) * 8 * breadth, np.uint32).reshape((sample_count + 1, 2, 4, breadth))
     drawn = np.empty(sample_count + 1, np.int64)
-    after = (privacy_law, 2, PRIVACY_STREAM, 0)
+    after = (privacy_law, TWO, PRIVACY_STREAM, ZERO)
     several = algorithm != 0
     noisy = np.empty((dimension if several else 0, breadth), real)
     update = np.empty((dimension if several else 0, breadth), real)
     noisy_size = np.empty(breadth, real)
     history = np.empty((len(checkpoints), breadth), np.float64)
+    rows = 4 if dimension == 1 and not several else 0
+    noise_rows = aligned(rows * breadth, real).reshape((rows, breadth))
+    size_rows = aligned(rows * breadth, real).reshape((rows, breadth))
     for k in range(low, high):
         instance, start, stop, first_row, width = tasks[k]
         eta = step_size[instance]
         c = threshold[instance]
-        law = (noise[instance], noise_words[instance], 0, noise_layout[instance])
+        law = (noise[instance], noise_words[instance], ZERO, noise_layout[instance])
+        whole = rows > 0 and noise_free[instance]
         for block in range(start, stop, breadth):
             where = (keys[instance, 0], keys[instance, 1], first_replica + block)
             lanes = min(breadth, stop - block)
@@ -278,12 +437,37 @@ def run_tasks(
                     x[j, i] = x0[instance, j]
             drawn[:] = -1
             due = 0
-            for t in range(steps[instance]):
+            if whole:
+                due = whole_steps(
+                    steps[instance],
+                    objective[instance, 0],
+                    x,
+                    noise_rows,
+                    size_rows,
+                    mean,
+                    words,
+                    where,
+                    law,
+                    eta,
+                    real(c),
+                    objective_numbers,
+                    noise_numbers,
+                    noise_single,
+                    instance,
+                    checkpoints,
+                    history,
+                    trajectories,
+                    block,
+                    recorded,
+                    buffer,
+                    lanes,
+                )
+            for t in range(0 if whole else steps[instance]):
                 for i in range(recorded):
                     for j in range(dimension):
                         trajectories[instance, block + i, t, j] = x[j, i]
                 for j in range(dimension):
-                    gradients(objective[instance, j], x, g, objective_numbers, instance, j, lanes)
+                    gradients(objective[instance, j], x, g, objective_numbers, instance, j, buffer, lanes)
                 measure(g, size, mean, poison, dimension, lanes)
                 if due < len(checkpoints) and checkpoints[due] == t:
                     for i in range(lanes):
@@ -292,7 +476,23 @@ def run_tasks(
                 if algorithm == 0:
                     if law[1] > 0:
                         add_noise(
-                            g, g, size, scratch, words, drawn, 0, where, t, 0, law, c, noise_numbers, instance, lanes
+                            g,
+                            g,
+                            size,
+                            scratch,
+                            buffer,
+                            words,
+                            drawn,
+                            ZERO,
+                            where,
+                            t,
+                            ZERO,
+                            law,
+                            c,
+                            noise_numbers,
+                            noise_single,
+                            instance,
+                            lanes,
                         )
                     clipped_step(x, g, size, poison, eta, real(c), dimension, lanes)
                     continue
@@ -310,6 +510,7 @@ def run_tasks(
                             g,
                             size,
                             scratch,
+                            buffer,
                             words,
                             drawn,
                             k,
@@ -319,6 +520,7 @@ def run_tasks(
                             law,
                             c,
                             noise_numbers,
+                            noise_single,
                             instance,
                             lanes,
                         )
@@ -335,15 +537,17 @@ def run_tasks(
                         g,
                         size,
                         scratch,
+                        buffer,
                         words,
                         drawn,
                         sample_count,
                         where,
                         t,
-                        0,
+                        ZERO,
                         after,
                         c,
                         privacy_numbers,
+                        privacy_single,
                         instance,
                         lanes,
                     )

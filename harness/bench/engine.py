@@ -2,8 +2,9 @@
 
 All contenders of a workload take turns in one process; a row shows the median over the rounds, the spread from the
 slowest to the fastest, and the median of our engine's speed over the peer's in the same round. Peers run a part of the
-workload where the whole would take minutes, in batches of the size that suits them; all are warm. A peer that cannot
-run here is named, with the reason. On one core time is processor time: that is to be trusted where others use the
+workload where the whole would take minutes. How many runs a vectorised peer takes at a time is tried while it warms up,
+and the fastest is kept; a second row shows it with all runs of the workload at a time. A peer that cannot run here is
+named, with the reason. On one core time is processor time: that is to be trusted where others use the
 machine too.
 """
 
@@ -49,13 +50,26 @@ class BenchError(ValueError):
     """An option has an impossible value, or a peer is missing: one line."""
 
 
+BATCHES: Mapping[str, tuple[int, ...]] = {"W1": (4096, 16384, 65536, 131072), "W2": (128, 512, 2048)}
+"""Runs at a time that vectorised peers are tried with, beside all runs of the workload."""
+
+STEPS = {"W1": 2**22, "W2": 2**15}
+"""Steps that they are timed with, all runs together."""
+
+
 @dataclass(frozen=True)
 class Contender:
-    """Something that is timed: ``go`` does ``steps`` steps."""
+    """Something that is timed: ``go`` does ``steps`` steps, with ``batch`` runs at a time where that can be chosen."""
 
     name: str
     go: Callable[[], Any]
     steps: int
+    batch: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in a table."""
+        return self.name if self.batch is None else f"{self.name}, {self.batch} runs at a time"
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,7 @@ class Row:
     speeds: tuple[float, ...]
     ratio: float
     target: float | None
+    batch: int | None = None
 
     @property
     def text(self) -> str:
@@ -76,7 +91,8 @@ class Row:
         ratio = "" if self.name == OURS else f"{self.ratio:.3g}"
         wanted = "" if self.target is None else f"{self.target:g}"
         verdict = "" if self.target is None else ("met" if self.ratio >= self.target else "missed")
-        cells = (self.workload, self.dtype, self.name, f"{middle:.4g}", f"{low:.4g} to {high:.4g}")
+        label = Contender(self.name, lambda: None, 0, self.batch).label
+        cells = (self.workload, self.dtype, label, f"{middle:.4g}", f"{low:.4g} to {high:.4g}")
         return f"| {' | '.join((*cells, ratio, wanted, verdict))} |"
 
     def record(self) -> dict[str, Any]:
@@ -86,6 +102,7 @@ class Row:
             "workload": self.workload,
             "precision": self.dtype,
             "contender": self.name,
+            "runs_at_a_time": self.batch,
             "steps_per_second": middle,
             "slowest": low,
             "fastest": high,
@@ -107,29 +124,55 @@ Clock = Callable[[], float]
 def take_turns(
     workload: str, dtype: str, contenders: list[Contender], rounds: int, clock: Clock, targets: Mapping[str, float]
 ) -> list[Row]:
-    """Time every contender once per round, after one warm-up."""
+    """Time every contender once per round, after one warm-up. The target is for the first of a name."""
     for contender in contenders:
         contender.go()
-    speeds: dict[str, list[float]] = {c.name: [] for c in contenders}
+    speeds: dict[str, list[float]] = {c.label: [] for c in contenders}
     for _ in range(rounds):
         for contender in contenders:
-            began = clock()
-            contender.go()
-            speeds[contender.name].append(contender.steps / (clock() - began))
-    return [
-        Row(
-            workload,
-            dtype,
-            name,
-            tuple(values),
-            statistics.median(a / b for a, b in zip(speeds[OURS], values, strict=True)),
-            targets.get(name),
-        )
-        for name, values in speeds.items()
-    ]
+            speeds[contender.label].append(speed(contender, clock))
+    rows: list[Row] = []
+    for contender in contenders:
+        values = speeds[contender.label]
+        ratio = statistics.median(a / b for a, b in zip(speeds[OURS], values, strict=True))
+        first = contender.name not in {row.name for row in rows}
+        target = targets.get(contender.name) if first else None
+        rows.append(Row(workload, dtype, contender.name, tuple(values), ratio, target, contender.batch))
+    return rows
 
 
-def contenders(whole: Workload, small: Workload, dtype: str, threads: int, absent: dict[str, str]) -> list[Contender]:
+def speed(contender: Contender, clock: Clock) -> float:
+    """Steps per second, once."""
+    began = clock()
+    contender.go()
+    return contender.steps / (clock() - began)
+
+
+def at_its_best(
+    name: str, make: Callable[[int, int], Callable[[], Any]], batches: Sequence[int], steps: int, clock: Clock
+) -> list[Contender]:
+    """A peer with the fastest of ``batches`` runs at a time, and with the last, which is the workload's own size.
+
+    Args:
+        name: of the peer.
+        make: from runs at a time and steps of each, what is timed.
+        batches: numbers of runs, increasing.
+        steps: of all runs together, about.
+        clock: each is timed twice after one warm-up, and the better counts.
+    """
+    found = []
+    for runs in batches:
+        each = max(4, steps // runs)
+        contender = Contender(name, make(runs, each), runs * each, runs)
+        contender.go()
+        found.append((max(speed(contender, clock) for _ in range(2)), contender))
+    best = max(found, key=lambda pair: pair[0])[1]
+    return [best] if best.batch == batches[-1] else [best, found[-1][1]]
+
+
+def contenders(
+    whole: Workload, small: Workload, dtype: str, threads: int, absent: dict[str, str], clock: Clock
+) -> list[Contender]:
     """Our engine and whoever can run here."""
     found = [
         Contender(OURS, lambda: whole.run("cpu", dtype), whole.steps),
@@ -137,20 +180,21 @@ def contenders(whole: Workload, small: Workload, dtype: str, threads: int, absen
     ]
     if whole.name == "W3":
         return found
-    # By trial on the machine of the committed results: larger batches leave the cache, smaller ones call more.
-    runs, steps = (16384, 250) if whole.name == "W1" else (512, 50)
-    found.append(Contender("NumPy, own generator", numpy_runs(whole, dtype, runs, steps), runs * steps))
-    found.append(Contender("torch eager", torch_runs(whole, dtype, runs, steps), runs * steps))
+    batches = (*BATCHES[whole.name], len(whole.batches[0]) * whole.replicas)
+
+    def add(name: str, make: Callable[[int, int], Callable[[], Any]]) -> None:
+        found.extend(at_its_best(name, make, batches, STEPS[whole.name], clock))
+
+    add("NumPy, own generator", lambda runs, steps: numpy_runs(whole, dtype, runs, steps))
+    add("torch eager", lambda runs, steps: torch_runs(whole, dtype, runs, steps))
     try:
-        go = torch_runs(whole, dtype, runs, steps, compiled=True)
-        go()
-        found.append(Contender("torch.compile", go, runs * steps))
+        add("torch.compile", lambda runs, steps: torch_runs(whole, dtype, runs, steps, compiled=True))
     except Exception as error:
         absent["torch.compile"] = str(error).strip().splitlines()[0]
     try:
         from harness.bench.peers.jax_peer import jax_runs
 
-        found.append(Contender("JAX jit(scan)", jax_runs(whole, dtype, runs, steps), runs * steps))
+        add("JAX jit(scan)", lambda runs, steps: jax_runs(whole, dtype, runs, steps))
     except ImportError as error:
         absent["JAX jit(scan)"] = str(error)
     if dtype == "float32":
@@ -374,7 +418,7 @@ def _measure(
         if only and name not in only:
             continue
         for dtype in ("float32", "float64"):
-            found = contenders(whole, small, dtype, threads, absent)
+            found = contenders(whole, small, dtype, threads, absent, clock)
             for row in take_turns(name, dtype, found, rounds, clock, TARGETS.get((name, dtype), {})):
                 rows.append(row)
                 tell(row.text)

@@ -13,12 +13,21 @@ import sympy as sp
 from flint import arb
 
 from fuzz.problem import FiniteLaw, Problem
+from fuzz.reduction import reduced
 from harness.exact.comparison import Enclosure, compare, enclose_rational, resolve
 from harness.exact.enclosure import Arithmetic, Balls, NotExact, Number, Surds, enclose, precision, surd
 from harness.exact.sgd import ClippedSGD, Vector, Watch, check_problem, inside, one_step, whole_run
 from harness.exact.surds import NotSurd, Undefined
 from theorems.language import parameters as standard
-from theorems.language.assumptions import GS, HS, PL, BoundedVariance
+from theorems.language.assumptions import (
+    GS,
+    HS,
+    PL,
+    BatchClipping,
+    BoundedVariance,
+    PerSampleClipping,
+    PrivacyNoise,
+)
 from theorems.language.functions import NOISES, x
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Adversary, Quantity, Scope
@@ -131,6 +140,10 @@ def _arguments(theorem: Theorem, problem: Problem) -> Iterator[tuple[sp.Expr, sp
             yield theorem.expand(sp.sympify(assumption.mu)), least if families <= _STRONG else None
         elif isinstance(assumption, BoundedVariance):
             yield theorem.expand(sp.sympify(assumption.sigma)), _deviation(problem)
+        elif isinstance(assumption, BatchClipping | PerSampleClipping):
+            yield theorem.expand(sp.sympify(assumption.n)), sp.Integer(problem.algorithm.samples)
+        elif isinstance(assumption, PrivacyNoise):
+            yield theorem.expand(sp.sympify(assumption.zeta)), problem.algorithm.privacy_deviation
 
 
 def _deviation(problem: Problem) -> sp.Expr:
@@ -159,6 +172,7 @@ def measure(quantity: Quantity, problem: Problem, bits: int | None = None) -> En
     Raises:
         NotExact: one line saying why there is no exact check here.
     """
+    problem = _plain(quantity, problem)
     check_problem(problem)
     if bits is not None:
         return _enclosed(quantity, _ball(quantity, problem, bits, lambda t, point: None), bits)
@@ -181,7 +195,7 @@ def decide(theorem: Theorem, problem: Problem, values: Mapping[Parameter, sp.Exp
     values = letters(theorem, problem, values)
     exact_bound = surd(theorem.bound, values)
     verdict = None
-    for measured, bits in _refinements(theorem.claim.quantity, problem):
+    for measured, bits in _refinements(theorem.claim.quantity, _plain(theorem.claim.quantity, problem)):
         if measured.value is not None:
             return _from_exact(theorem, measured, values)
         if exact_bound is not None:
@@ -197,6 +211,14 @@ def decide(theorem: Theorem, problem: Problem, values: Mapping[Parameter, sp.Exp
     if verdict is None:
         raise NotExact(f"the bound {theorem.bound} has no value that could be found")
     return verdict
+
+
+def _plain(quantity: Quantity, problem: Problem) -> Problem:
+    """The run of plain clipped SGD that has the same value."""
+    plain = reduced(problem, quantity)
+    if plain is None:
+        raise NotExact(f"{quantity} of {problem.algorithm.name} has no exact check: {problem.algorithm.words}")
+    return plain
 
 
 def _from_exact(theorem: Theorem, measured: Enclosure, values: Mapping[Parameter, sp.Expr]) -> ExactVerdict:

@@ -12,10 +12,12 @@ import sympy as sp
 
 from fuzz.certify import CertificateError, certify
 from fuzz.problem import Problem
+from fuzz.reduction import reduced
 from harness.exact.enclosure import NotExact, Surds
 from harness.exact.sgd import ClippedSGD, check_problem
 from harness.exact.surds import NotSurd, Surd, Undefined
 from theorems.language.assumptions import Convex
+from theorems.language.quantities import StuckGradientNorm
 
 _OFFSET = sp.Rational(1, 8)
 
@@ -46,6 +48,10 @@ def stuck_point(problem: Problem) -> StuckPoint:
     Raises:
         NotExact: if the mean clipped step is no sum of square roots, or the noise has no atoms.
     """
+    plain = reduced(problem, StuckGradientNorm)
+    if plain is None:
+        raise NotExact(f"the mean step of {problem.algorithm.name} has no exact value here")
+    problem = plain
     check_problem(problem)
     try:
         sgd = ClippedSGD(problem, Surds())

@@ -22,10 +22,12 @@ from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
 from theorems.language.walk import parse_exact
-from theorems.power import STATEMENTS, is_tuning
+from theorems.power import STATEMENTS, hard, is_tuning
 
 FILE = Path(__file__).with_name("planted.json")
-SHORT = 10
+SHORT = ((2, 1e-2, 0.1), (4, 1e-4, 1e-2))
+"""How many statements of the short form have a share between which bounds; four more are from the hard tier."""
+_SHORT_HARD = 4
 FULL_BUDGET = 10**9
 # A noisy problem is run some hundred times, a noiseless one once, and a one-step problem takes one step instead of
 # about a thousand: with these divisors all budgets pay for about as many problems.
@@ -73,9 +75,13 @@ def load_planted() -> tuple[Planted, ...]:
 
 
 def short_form() -> tuple[Planted, ...]:
-    """Ten statements, evenly spread over the order: a fixed rule, not a choice."""
+    """Ten statements, by a rule that was fixed before they were measured: two whose share is above 1 % (and at most
+    10 %), four between 0.01 % and 1 %, four of the hard tier; of each kind evenly spread over the order."""
     whole = load_planted()
-    return tuple(whole[k * len(whole) // SHORT] for k in range(SHORT))
+    easier = [p for p in whole if p.theorem not in hard.STATEMENTS]
+    kinds = [(count, [p for p in easier if low < p.size.share <= high]) for count, low, high in SHORT]
+    kinds.append((_SHORT_HARD, [p for p in whole if p.theorem in hard.STATEMENTS]))
+    return tuple(kind[k * len(kind) // count] for count, kind in kinds for k in range(count))
 
 
 def _planted(theorem: Theorem, number: int, record: Mapping[str, Any]) -> Planted:

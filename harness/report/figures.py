@@ -11,10 +11,10 @@ import numpy.typing as npt
 import sympy as sp
 from markupsafe import Markup
 
-from fuzz.engine import Batch, Statistics, run
+from fuzz.engine import Statistics, run
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.finite import why_not_run
-from fuzz.instance import instance_of
+from fuzz.instance import batch_of
 from fuzz.problem import FiniteLaw, Problem
 from harness.report.hand_check import HandCheck, finite_atoms
 from theorems.language.functions import NOISES, U0, U1, x
@@ -191,7 +191,7 @@ def run_for_picture(problem: Problem, replicas: int, seed: int, recorded: int = 
     """A small run with recorded trajectories, or None for a law that no engine runs."""
     if isinstance(problem.noise, FiniteLaw) and why_not_run(problem.noise):
         return None
-    batch = Batch.of([instance_of(problem)], seed=seed, purpose="picture")
+    batch = batch_of(problem, seed=seed, purpose="picture")
     return run(batch, replicas, backend="reference", record=min(replicas, recorded))
 
 

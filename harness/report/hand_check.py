@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import sympy as sp
 
 from fuzz.problem import FiniteLaw, Problem
+from fuzz.reduction import reduced
 from theorems.language.functions import NOISES, x
 from theorems.language.parameters import c, m
+from theorems.language.quantities import Drift
 
 _MOST_ROWS = 16
 
@@ -47,7 +49,14 @@ class HandCheck:
 
 
 def hand_check(problem: Problem) -> HandCheck | None:
-    """The table at ``problem.start``, or None where the law is not a short list of atoms or the gradient is zero."""
+    """The table at ``problem.start``, or None where the law is not a short list of atoms or the gradient is zero.
+
+    For the mean of several samples it is that of the mean's atoms.
+    """
+    plain = reduced(problem, Drift)
+    if plain is None:
+        return None
+    problem = plain
     gradient = gradient_at(problem, problem.start)
     norm = _neat(sp.sqrt(sum(entry**2 for entry in gradient)))
     # A transcendental gradient is nothing for a pencil, nor for SymPy's simplifier.

@@ -13,7 +13,7 @@ import sympy as sp
 
 from fuzz.engine.printers.numpy_source import BALANCE, EXPREL, NUMPY
 from fuzz.engine.printers.source import SourcePrinter
-from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.problem import Algorithm, Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.words import instance_rows
@@ -66,7 +66,7 @@ def _by_fractions(finding: Finding, problem: Problem, check: HandCheck) -> list[
         "",
         f"c = {_fraction(problem.clipping_threshold)}  # clipping threshold",
         f"gradient = {_fraction(check.gradient[0])}  # of f = {problem.objective.name} at x = {problem.start[0]}",
-        f"atoms = [{atoms}]  # (probability, noise)",
+        f"atoms = [{atoms}]  # (probability, {_noise_of(problem.algorithm)})",
         f"claimed = {bound}",
         "",
         "clip = lambda g: max(-c, min(c, g))",
@@ -89,7 +89,7 @@ def _by_fractions(finding: Finding, problem: Problem, check: HandCheck) -> list[
 def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
     quantity = finding.statement.quantity
     one_step = quantity in ("StuckGradientNorm", "Drift", "StepChange")
-    work = problem.steps * problem.dimension
+    work = problem.steps * problem.dimension * problem.algorithm.samples
     replicas = 1 if problem.deterministic else _SAMPLES if one_step else max(200, min(20_000, _STEPS_IN_ALL // work))
     lines = [
         "import numpy as np",
@@ -116,6 +116,8 @@ def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
         "def clip(g):",
         "    return g * (c / np.maximum(norm(g), c))" if problem.clipping_threshold != sp.oo else "    return g",
         "",
+        *_direction(problem.algorithm),
+        "",
         "x = np.tile(start, (n, 1))",
         *_measure(quantity),
         "measured = float(samples.mean())",
@@ -124,11 +126,32 @@ def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
     return [*lines, *_verdict(finding, "stuck" if quantity == "StuckGradientNorm" else "True")]
 
 
+def _noise_of(algorithm: Algorithm) -> str:
+    if algorithm.name != "batch_clipping" or algorithm.samples == 1:
+        return "noise"
+    return f"mean noise of {algorithm.samples} samples"
+
+
+def _direction(algorithm: Algorithm) -> list[str]:
+    """What one step subtracts, times the step size."""
+    result, lines = "clip(gradient(x) + noise(x))", []
+    if algorithm.samples > 1:
+        lines.append(f"k = {algorithm.samples}  # samples of a step")
+        if algorithm.name == "batch_clipping":
+            result = "clip(gradient(x) + sum(noise(x) for _ in range(k)) / k)"
+        else:
+            result = "sum(clip(gradient(x) + noise(x)) for _ in range(k)) / k"
+    if algorithm.privacy_deviation != 0:
+        lines.append(f"zeta = {_number(algorithm.privacy_deviation)}  # root of E|z|^2, z the noise that is added")
+        result += " + zeta / np.sqrt(x.shape[1]) * rng.standard_normal(x.shape)"
+    return [*lines, "def direction(x):", f"    return {result}"]
+
+
 def _measure(quantity: str) -> list[str]:
     if quantity in ("StuckGradientNorm", "Drift"):
         lines = [
             "slope = gradient(x)",
-            "inner = (slope * clip(slope + noise(x))).sum(-1)",
+            "inner = (slope * direction(x)).sum(-1)",
         ]
         if quantity == "Drift":
             return [*lines, "samples = inner / norm(slope)[:, 0]"]
@@ -140,13 +163,13 @@ def _measure(quantity: str) -> list[str]:
         ]
     if quantity == "StepChange":
         return [
-            "after = x - eta * clip(gradient(x) + noise(x))",
+            "after = x - eta * direction(x)",
             "samples = (objective(after) - objective(x)).sum(-1)",
         ]
     if quantity == "FinalGap":
         return [
             "for t in range(T):",
-            "    x = x - eta * clip(gradient(x) + noise(x))",
+            "    x = x - eta * direction(x)",
             "samples = objective(x).sum(-1)",
         ]
     lines = [
@@ -156,7 +179,7 @@ def _measure(quantity: str) -> list[str]:
         "    total += size / T",
         "    if size.mean() < least:",
         "        least, samples = size.mean(), size",
-        "    x = x - eta * clip(gradient(x) + noise(x))",
+        "    x = x - eta * direction(x)",
     ]
     return lines if quantity == "MinGradientNorm" else [*lines, "samples = total"]
 

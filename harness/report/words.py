@@ -6,7 +6,7 @@ from collections import Counter
 
 import sympy as sp
 
-from fuzz.problem import Family, FiniteLaw, Problem
+from fuzz.problem import PLAIN, Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck
 from harness.report.records import ConstantRecord, EndRecord, RunRecord, TheoremRecord
@@ -113,7 +113,7 @@ def instance(problem: Problem, quantity: Quantity) -> str:
     if isinstance(problem.noise, FiniteLaw):
         noise = f"a noise of {len(problem.noise.atoms)} atoms"
     else:
-        noise = "exact gradients" if problem.deterministic else f"{problem.noise.name.replace('_', ' ')} noise"
+        noise = "exact gradients" if problem.exact_gradients else f"{problem.noise.name.replace('_', ' ')} noise"
     what = (
         "One point"
         if quantity.scope is Scope.ONE_STEP
@@ -121,7 +121,8 @@ def instance(problem: Problem, quantity: Quantity) -> str:
         if problem.steps == 1
         else f"A run of {problem.steps:,} steps"
     )
-    return f"{what} of a {name} objective in {axes}, with {noise}. All numbers are exact."
+    how = "" if problem.algorithm == PLAIN else f" Algorithm: {problem.algorithm.words}."
+    return f"{what} of a {name} objective in {axes}, with {noise}.{how} All numbers are exact."
 
 
 def instance_rows(problem: Problem, quantity: Quantity) -> list[tuple[str, str]]:
@@ -130,8 +131,10 @@ def instance_rows(problem: Problem, quantity: Quantity) -> list[tuple[str, str]]
     if isinstance(problem.noise, FiniteLaw):
         atoms = "; ".join(f"{_vector(v)} with probability {show_exact(p)}" for p, v in problem.noise.atoms)
         rows.append(("noise", atoms))
-    elif not problem.deterministic:
+    elif not problem.exact_gradients:
         rows.append(("noise", f"{problem.noise.name}: {_coordinates(problem.noise)}"))
+    if problem.algorithm != PLAIN:
+        rows.append(("algorithm", problem.algorithm.words))
     rows += [("start", _vector(problem.start)), ("clipping threshold", show_exact(problem.clipping_threshold))]
     if quantity.name not in ("Drift", "StuckGradientNorm"):
         rows.append(("step size", show_exact(problem.step_size)))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sympy import Rational as Q
 from sympy import exp, log, sqrt, tanh
 
-from fuzz.certify import CertificateError, at_least, certify
+from fuzz.certify import CertificateError, at_least, certify, privacy_variance
 from fuzz.constants import NumberError, holds, sign, value
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.genes import quantise, quartic_smoothness
@@ -31,9 +31,12 @@ from theorems.language import (
     GS,
     HS,
     PL,
+    BatchClipping,
     BoundedVariance,
     Convex,
     ExactGradients,
+    PerSampleClipping,
+    PrivacyNoise,
     Smooth,
     Symmetric,
     Theorem,
@@ -699,6 +702,11 @@ def other_letters(theorem: Theorem, candidate: Problem) -> dict[sp.Symbol, sp.Ex
             found[assumption.mu] = strength(theorem, candidate, min(curvatures))
         elif isinstance(assumption, GS) and assumption.L1 == 0:
             found[assumption.L0] = max(curvatures)
+        elif isinstance(assumption, BatchClipping | PerSampleClipping):
+            found[assumption.n] = sp.Integer(candidate.algorithm.samples)
+        elif isinstance(assumption, PrivacyNoise):
+            # Whole numbers of 1/1024 above what engines draw: a root may not be rational.
+            found[assumption.zeta] = sp.ceiling(sp.sqrt(privacy_variance(candidate)) * 1024) / 1024
     return found
 
 
@@ -730,9 +738,9 @@ def test_drawn_problems_are_certified_with_exact_letters(theorem: Theorem) -> No
             if isinstance(assumption, BoundedVariance):
                 letters[assumption.sigma] = deviation_of(candidate)
         if smooth is not None:
-            slack = Q(3, 7) if candidate.objective.name == "quartic" else ZERO
-            if candidate.objective.name == "piecewise_exponential":
-                slack = 2 * candidate.objective.coordinates[0]["growth"]
+            growths = [2 * numbers["growth"] for numbers in candidate.objective.coordinates if "growth" in numbers]
+            quartic = [Q(3, 7)] if any("quartic" in numbers for numbers in candidate.objective.coordinates) else []
+            slack = max([ZERO, *growths, *quartic])
             letters[smooth.L1] = slack
             needed = least_smoothness(candidate.objective, slack, hessian=isinstance(smooth, HS))
             assert needed is not None
@@ -758,15 +766,7 @@ def test_drawn_problems_are_certified_with_the_search_s_letters(theorem: Theorem
         letters: dict[sp.Symbol, sp.Expr] = {**other_letters(theorem, candidate), **choices}
         if smooth is not None:
             letters.setdefault(smooth.L1, ZERO)
-            letters[smooth.L0] = max(numbers["curvature"] for numbers in candidate.objective.coordinates)
-            if candidate.objective.name == "quartic":
-                numbers = candidate.objective.coordinates[0]
-                floats = (numbers["curvature"], numbers["quartic"], choices[reading.slack_letter])
-                near = quartic_smoothness(reading, *(np.array([float(v)]) for v in floats))
-                letters[smooth.L0] = sp.Rational(float(quantise(near * (1 + 1e-9), up=True)[0]))
-            if candidate.objective.name in FAMILIES:
-                near = letters_of(reading, candidate, choices)[1].tight["L0"]
-                letters[smooth.L0] = sp.Rational(float(near[0]))
+            letters[smooth.L0] = sp.Rational(float(letters_of(reading, candidate, choices)[1].tight["L0"][0]))
         certify_all(theorem, candidate, letters)
 
     check()

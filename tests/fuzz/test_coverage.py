@@ -111,7 +111,7 @@ def test_every_regime_is_looked_at(name: str, steps: int, regimes: int) -> None:
 
 def test_a_search_that_does_not_cover_leaves_regimes_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault of the test above: without the deliberate part, and with few structures, regimes stay empty."""
-    monkeypatch.setattr(_Search, "_cover", lambda self, arms: None)
+    monkeypatch.setattr(_Search, "_cover", lambda self: None)
     monkeypatch.setattr("fuzz.search._DRAWN", 2)
     coverage = search(CATALOGUE["S3"], Budget(steps=10**6), 0).coverage
     assert coverage is not None

@@ -12,6 +12,7 @@ from fuzz.engine import Batch, Instance, run
 from fuzz.finite import engine_numbers
 from fuzz.problem import FiniteLaw
 from theorems.language.noises import NOISES, Layout
+from theorems.language.parameters import c, m
 
 backends = pytest.mark.parametrize("backend", ["cpu", "reference", "torch"])
 
@@ -237,3 +238,26 @@ def test_two_points_along_the_gradient(name: str, extra: dict[str, float], there
     along = drawn.sum(1) / math.sqrt(3)
     np.testing.assert_allclose(drawn, np.repeat(along[:, None], 3, 1) / math.sqrt(3), atol=1e-12)
     assert_moments(along[:, None], np.array([4.0 * 0.125 / 0.875]))
+
+
+def test_worst_two_points_come_with_their_probabilities() -> None:
+    """At gradient norm sqrt(3), c = sigma = 1: the upper atom is clipped, the lower is not and shows itself.
+
+    Its share within 5.5 standard errors: 4e-8. Mean and variance are those of the atoms, hence known.
+    """
+    batch = Batch.of(
+        [Instance("huber", {"curvature": 1.0, "slope": 1.0}, [9.0] * 3, 1.0, 1.0, 1, "worst_two_point", {"sigma": 1.0})]
+    )
+    result = run(batch, REPLICAS, record=REPLICAS)
+    assert result.trajectories is not None
+    moved = (9.0 - result.trajectories[0, :, 1]).sum(1) / math.sqrt(3)
+    law = NOISES["worst_two_point"]
+    at = {m: sp.sqrt(3), c: 1, law.parameters[0]: 1}
+    assert law.atoms is not None
+    (_, upper), (share, lower) = [tuple(float(e.subs(at)) for e in atom) for atom in law.atoms]
+    assert (1 - share) * upper + share * lower == pytest.approx(0, abs=1e-12)
+    assert (1 - share) * upper**2 + share * lower**2 == pytest.approx(1)
+    low = moved < 0.5
+    assert np.abs(moved[low] - (math.sqrt(3) + lower)).max() < 1e-12
+    assert np.abs(moved[~low] - 1).max() < 1e-12
+    assert abs(low.mean() - share) < DEVIATIONS * math.sqrt(share * (1 - share) / REPLICAS)

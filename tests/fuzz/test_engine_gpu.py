@@ -107,6 +107,16 @@ def test_one_clear_line_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         run(all_pairs(1, 2), 2, backend="gpu")
 
 
+@pytest.mark.slow
+def test_the_check_of_a_device_says_in_one_line_that_there_is_none() -> None:
+    script = Path(__file__).parents[2] / "ci" / "gpu_check.sh"
+    environment = {**os.environ, "PYTHON": sys.executable, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"gpu_check: torch {torch.__version__} sees no GPU here\n"
+
+
 def test_one_clear_line_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
     gpu.load.cache_clear()

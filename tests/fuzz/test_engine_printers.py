@@ -17,6 +17,7 @@ from fuzz.engine.printers.numba_source import numba_kernel
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.printers.source import UnprintableError
 from fuzz.engine.printers.torch_source import torch_function
+from fuzz.engine.stages import in_type_of_states, stages
 from theorems.language.special import balance, exprel, exprel2
 
 a, b, v = sp.symbols("a b v", real=True)
@@ -125,3 +126,40 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("CLIPBOUNDS_CACHE", str(blocked))
     monkeypatch.setattr(generated.tempfile, "tempdir", str(tmp_path))
     assert generated.load.__wrapped__("answer = 43\n", "1").answer == 43
+
+
+def by_one_loop(lines: list[str], given: dict[str, float]) -> float:
+    """The value of ``out`` after the lines."""
+    names = {"np": np, "real": float, **vmath.__dict__, **given}
+    exec("\n".join(lines), names)
+    return float(names["out"])
+
+
+STAGED = {
+    "sum of chains": (["out = h0 * np.sqrt(-2.0 * vlog(u0)) * vcos_turns(u1)"], 2),
+    "a chain": (["out = vexp(vlog(v + 1.0) * h0) - v"], 5),
+    "composed": (["t0 = v * h0", "out = t0 * vexprel(h0 * abs(t0)) + vtanh(t0) + vpower(u0, (-h0 + u1))"], 5),
+    "shared condition": (["t0 = u0 < h0", "out = (u1 if t0 else h0) * vlog((u0 / h0 if t0 else u0))"], 3),
+    "no function": (["t0 = v + h0", "out = min(t0, abs(v))"], 1),
+}
+
+
+@pytest.mark.parametrize("name", list(STAGED))
+def test_cut_loops_do_what_one_loop_does(name: str) -> None:
+    """Each stage sees the rows of the buffer and what every loop may read, and nothing else."""
+    lines, count = STAGED[name]
+    given = {"v": -0.75, "u0": 0.125, "u1": 0.8125, "h0": 0.3}
+    parts = stages(lines)
+    assert len(parts) == count
+    buffer: dict[int, float] = {}
+    for part in parts:
+        names: dict[str, Any] = {"np": np, "real": float, **vmath.__dict__, **given}
+        names |= {read: buffer[row] for read, row in part.reads}
+        exec("\n".join(part.lines), names)
+        buffer |= {row: names[written] for written, row in part.writes}
+        out = names.get("out")
+    assert out == by_one_loop(lines, given)
+    # Where it matters, in single precision, what is float64 stays so.
+    single = in_type_of_states(parts)
+    assert not any(name.startswith("s") for name in single)
+    assert single >= ({"t0"} if name in ("composed", "no function") else set())

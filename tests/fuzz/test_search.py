@@ -6,15 +6,21 @@ that another seed would fail is stated.
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 import sympy as sp
 
+from fuzz import engine
 from fuzz.__main__ import main
 from fuzz.budget import Budget, Meter
+from fuzz.engine import Batch, Statistics, cpu
+from fuzz.engine.statistics import Plan
 from fuzz.problem import FiniteLaw
 from fuzz.reading import Reading
 from fuzz.rescore import deviation_of, rescore
-from fuzz.search import SearchResult, search
+from fuzz.search import SearchResult, _Search, search
 from theorems.language import (
     F0,
     GS,
@@ -210,6 +216,30 @@ def test_same_seed_same_result() -> None:
     assert noisy[0] == noisy[1]
 
 
+def test_the_kth_best_structure_gets_a_kth_of_the_problems() -> None:
+    made = _Search(S1, Budget(steps=10**6), 0, False, None, {})
+    made._join()
+    arms = made.arms
+    assert len(arms) >= 6
+    for place, arm in enumerate(arms):
+        arm.guide, arm.due = -float(place), 1
+    for _ in range(20_000):
+        arm = made._next()
+        arm.turns, arm.effort = arm.turns + 1, arm.effort + arm.due
+    shares = [arm.effort / arms[0].effort for arm in arms]
+    assert shares == pytest.approx([1 / (1 + place) for place in range(len(arms))], rel=0.01)
+    # One that has had no turn waits for as many problems of the best as there are others that had one.
+    arms[0].turns = arms[0].effort = 0
+    assert made._next() is arms[0]
+
+
+def test_what_no_confirmation_could_judge_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    theorem, budget = biased(sp.Integer(0)), Budget(steps=4 * 10**5)
+    assert search(theorem, budget, 2, enough=1.001).stopped == "enough"
+    monkeypatch.setattr("fuzz.search.rounding_allowance", lambda problem, quantity: None)
+    assert search(theorem, budget, 2, enough=1.001).stopped == "budget"
+
+
 def test_history_and_progress() -> None:
     calls: list[tuple[float, float, int]] = []
     result = search(D0, Budget(steps=3000), 0, progress=lambda *values: calls.append(values))
@@ -254,8 +284,32 @@ def test_own_letter_is_searched() -> None:
     assert result.best.choices[k] >= 4
 
 
+@pytest.mark.parametrize("given", [EXACT, [GS(L0, L1), BoundedVariance(sigma)]], ids=["exact", "noisy"])
+def test_whole_runs_are_on_the_device_that_is_asked_for(monkeypatch: pytest.MonkeyPatch, given: list[Any]) -> None:
+    """A stand-in for the GPU engine, which is the compiled one: the search finds the same, and leaves nothing set."""
+    calls: list[str] = []
+
+    class Standin:
+        @staticmethod
+        def run(batch: Batch, plan: Plan) -> Statistics:
+            calls.append(batch.algorithm)
+            return cpu.run(batch, plan)
+
+    monkeypatch.setitem(sys.modules, "a_gpu_engine", Standin)  # type: ignore[arg-type]
+    monkeypatch.setitem(engine.BACKENDS, "gpu", "a_gpu_engine")
+    claim = statement(given, [2 * THETA <= 1], Upper(AverageGradientNorm, sqrt(F0 / (eta * T))))
+    found = {device: search(claim, Budget(steps=5 * 10**3), 0, device=device) for device in ("cuda", "auto")}
+    assert calls
+    assert found["cuda"].score == found["auto"].score > 0
+    assert found["cuda"].evaluations == found["auto"].evaluations
+    assert engine.search_backend() == "cpu"
+    seen = len(calls)
+    search(claim, Budget(steps=10**3), 0)
+    assert len(calls) == seen
+
+
 def test_bad_arguments_are_one_line() -> None:
-    with pytest.raises(ValueError, match="device must be auto or cpu, not 'tpu'"):
+    with pytest.raises(ValueError, match="device must be auto, cpu or cuda, not 'tpu'"):
         search(S1, Budget(steps=10), device="tpu")
     with pytest.raises(ValueError, match="cannot hold T"):
         search(S1, Budget(steps=10), at={T: 3.0})

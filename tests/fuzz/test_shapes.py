@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -21,8 +23,9 @@ from fuzz.shapes import allowed, meets, piece_smoothness, piece_strength
 from fuzz.simplifications import flatter, plainer, scale_problem, shorter_numbers
 from fuzz.strategies import draw_structures, landscape
 from theorems.catalogue import load_catalogue
-from theorems.language import GS, HS, PL, Convex
+from theorems.language import GS, HS, PL, BoundedVariance, Convex
 from theorems.language.functions import OBJECTIVES, profiles
+from theorems.language.parameters import Domain
 
 CATALOGUE = load_catalogue()
 HUBER = {"curvature": Q(3, 4), "slope": Q(1, 3)}
@@ -120,6 +123,75 @@ def test_the_search_reaches_mixed_and_wide_objectives() -> None:
         found = inside.problem(points[int(scores.score.argmax())])
         assert found is not None
         assert Problem.from_json(found[0].to_json()) == found[0]
+
+
+def test_the_search_draws_growing_families_and_turned_noise_in_many_dimensions() -> None:
+    """Sums of exponential profiles and of quartics, with noise of every layout, and laws in random directions."""
+    drawn = [s for number in range(2) for s in draw_structures(Reading(CATALOGUE["S3_HS"]), 500, number)]
+    wide = [s for s in drawn if s.dimension > 3]
+    assert {s.dimension for s in wide} == {8, 64}
+    assert {"quartic", "piecewise_exponential"} <= {s.objective for s in wide if s.noise != "none"}
+    assert any("+" in s.objective and "piecewise_exponential" in s.objective for s in drawn)
+    assert all((s.turn > 0) == (s.noise == "finite") for s in wide)
+    assert len({s.turn for s in drawn if s.noise == "finite" and s.dimension == 2}) > 2
+    # A noisy step in 64 dimensions takes as long as 64 steps.
+    assert max(s.steps[1] for s in wide if s.noise != "none") <= 1000
+
+
+@pytest.mark.parametrize("name", ["D1", "S3_HS"])
+@pytest.mark.parametrize(
+    "structure",
+    [
+        Structure(objective="piecewise_exponential", dimension=8, steps=(8, 64), pieces=(3, 2)),
+        Structure(objective="piecewise_exponential", dimension=2, steps=(2, 8), pieces=(5, 3), dips=True),
+        Structure(objective="quartic", dimension=64, steps=(8, 64)),
+        Structure(objective="log_cosh+piecewise_exponential", dimension=2, steps=(8, 64), pieces=(2, 1)),
+    ],
+    ids=lambda s: f"{s.objective} d={s.dimension}",
+)
+def test_growing_families_in_more_dimensions_are_certified_at_the_search_s_letters(
+    name: str, structure: Structure
+) -> None:
+    theorem, rng = CATALOGUE[name], np.random.default_rng(1)
+    if theorem.has(BoundedVariance):
+        structure = replace(structure, noise="gaussian", deviation=(0.3, 3.0))
+    reading = Reading(theorem)
+    inside = landscape(reading, structure)
+    seen = 0
+    for _ in range(40):
+        found = inside.problem(rng.random(len(inside.genes)))
+        if found is None:
+            continue
+        problem, choices = found
+        constant, slack = (
+            known[letter] for known in [letters_of(reading, problem, choices)[0]] for letter in ("L0", "L1")
+        )
+        kind, (low, high) = (
+            type(theorem.smoothness),
+            (sp.Rational(str(float(constant[0]) * f)) for f in (0.99, 1 + 1e-8)),
+        )
+        at = Q(*float(slack[0]).as_integer_ratio())
+        certify(kind(high, at), problem)
+        with pytest.raises(CertificateError, match="is needed"):
+            certify(kind(low, at), problem)
+        seen += 1
+        if seen == 2:
+            return
+    raise AssertionError(seen)
+
+
+def test_whole_letters_are_drawn_whole() -> None:
+    """D3's K, the number of a step: else no certificate would ever be given."""
+    inside = landscape(Reading(CATALOGUE["D3"]), Structure(steps=(8, 64)))
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(60):
+        found = inside.problem(rng.random(len(inside.genes)))
+        if found is not None:
+            seen += 1
+            (whole,) = (v for p, v in found[1].items() if p.domain is Domain.POSITIVE_INTEGER)
+            assert whole.is_Integer
+            assert 1 <= whole <= found[0].steps + 1
+    assert seen > 5
 
 
 def test_rotated_objectives_are_copies_with_rotated_noise() -> None:

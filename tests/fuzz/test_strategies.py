@@ -21,7 +21,7 @@ from fuzz.problem import FiniteLaw, Problem
 from fuzz.rationals import dyadic_between, root_above, simpler_than, simplest_between, size
 from fuzz.reading import Reading
 from fuzz.rescore import deviation_of, rescore
-from fuzz.strategies import boundary_structures, deviations, draw_structures, landscape, problems
+from fuzz.strategies import boundary_structures, deviations, draw_structures, inside_case, landscape, problems
 from fuzz.trajectory import RunLandscape
 from theorems.language import (
     F0,
@@ -152,6 +152,50 @@ def test_step_size_reaches_its_cap_exactly() -> None:
     assert chosen[1] == 0.5
     assert chosen[2] == pytest.approx(1 / 6, rel=1e-6)
     assert np.all(cap * letters["L0"] <= 1)
+
+
+@pytest.mark.parametrize(("low", "high"), [("1/2", "3/5"), ("99/100", "1"), ("3/10", "3001/10000")])
+def test_narrow_windows_of_the_step_size_are_filled(low: str, high: str) -> None:
+    # The first is wider than two neighbours of the grid, the others fall between them.
+    least, most = sp.Rational(low), sp.Rational(high)
+    reading = Reading(statement([GS(L0, L1), ExactGradients()], [least <= THETA, most >= THETA], RATE))
+    one = np.ones(5)
+    letters = {"c": one, "T": one, "F0": one, "L0": np.array([1.0, 1.0, 1.0, 3.0, 0.25]), "L1": 0 * one}
+    chosen, cap = fit_step_size(reading, letters, np.array([1.0, 1e-6, 1e-3, 1.0, 1e-3]))
+    theta = chosen * letters["L0"]
+    np.testing.assert_allclose(cap * letters["L0"], float(most), rtol=1e-6)
+    np.testing.assert_allclose(theta[[0, 1, 3]], np.array([most, least, most], float), rtol=1e-6)
+    # Fractions from 1e-6 to 1 are spread over the whole window.
+    np.testing.assert_allclose(theta[[2, 4]], float(sp.sqrt(least * most)), rtol=1e-5)
+    assert reading.conditions_hold({**letters, "eta": chosen}).all()
+
+
+def test_where_no_step_size_is_admissible_the_nearest_is_taken() -> None:
+    # F0 = 1 is too high for any step size; where it comes nearest is still the guide of a search.
+    reading = Reading(statement([GS(L0, L1), ExactGradients()], [THETA <= 1, eta * c**2 / 4 >= F0], RATE))
+    one = np.ones(1)
+    chosen, cap = fit_step_size(reading, {"c": one, "T": one, "F0": one, "L0": one, "L1": 0 * one}, one)
+    assert np.isnan(cap).all()
+    assert 1 <= chosen[0] <= 4
+
+
+def test_every_case_of_a_bound_is_a_place_to_search() -> None:
+    band = sp.And(sigma >= 3 * c / 2, sigma <= 31 * c / 20)
+    bound = sp.Piecewise((sigma / 10, band), (sigma, True))
+    reading = Reading(statement([BoundedVariance(sigma)], [], Upper(StuckGradientNorm, bound)))
+    assert len(reading.cases) == 2
+    inside, outside = reading.cases
+    letters = {"c": np.ones(4), "sigma": np.array([1.0, 1.5, 1.54, 2.0])}
+    assert inside.conditions_hold(letters).tolist() == [False, True, True, False]
+    assert outside.conditions_hold(letters).tolist() == [True, False, False, True]
+    # How far it is: the sum over "and", the least of "or".
+    np.testing.assert_allclose(inside.shortfall(letters), [0.5 / 2.5, 0, 0, 0.45 / 3.55])
+    np.testing.assert_allclose(outside.shortfall(letters), [0, 0, 0.01 / 3.09, 0], atol=1e-15)
+    narrowed = inside_case(reading, Structure(noise="finite", atoms=2, case=1))
+    assert narrowed.deviation[0] >= 1.5
+    assert narrowed.deviation[1] <= 1.55
+    assert reading.conditions_hold(letters).all()
+    assert Reading(STUCK).cases == ()
 
 
 def test_wrong_landscape_is_refused() -> None:

@@ -10,11 +10,10 @@ import pytest
 import sympy as sp
 
 from fuzz.budget import Budget
-from fuzz.certify import CertificateError, certify
-from fuzz.problem import Problem
+from fuzz.problem import Algorithm, Problem
 from harness import attack as attack_module
 from harness.attack import FuzzResult, attack
-from harness.confirm import Status, confirm
+from harness.confirm import Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
 from harness.verdicts import SearchVerdict
 from theorems.catalogue import load_catalogue
@@ -24,19 +23,23 @@ from theorems.language import (
     BoundedVariance,
     ClippedSteps,
     Domain,
+    L,
     Parameter,
     PerSampleClipping,
-    PrivacyNoise,
     Rational,
+    Smooth,
     Source,
+    StepChange,
     StuckGradientNorm,
     Theorem,
     Upper,
     c,
+    eta,
     sigma,
 )
-from theorems.language.assumptions import algorithm
+from theorems.language.assumptions import Assumption
 from theorems.language.quantities import Scope
+from theorems.language.walk import parse_exact
 
 CATALOGUE = load_catalogue()
 TRUE = [t for t in CATALOGUE.values() if t.expect == "true"]
@@ -116,12 +119,29 @@ def test_nothing_to_search_is_said() -> None:
     assert "nothing was searched" in result.says
 
 
-ELSEWHERE = [t for t in CATALOGUE.values() if algorithm(t.given) or t.claim.quantity == ClippedSteps]
+n = Parameter("n", ONE, Domain.POSITIVE_INTEGER)
+ELSEWHERE = [
+    *(t for t in CATALOGUE.values() if t.claim.quantity == ClippedSteps),
+    Theorem(
+        name="change_by_a_mean_of_clipped_samples",
+        source=Source("tests", "1"),
+        given=[Smooth(L), BoundedVariance(sigma), PerSampleClipping(n)],
+        when=[],
+        claim=Upper(StepChange, eta * c**2 * eta * L),
+    ),
+    Theorem(
+        name="samples_by_a_formula",
+        source=Source("tests", "1"),
+        given=[BoundedVariance(sigma), BatchClipping(2 * n)],
+        when=[],
+        claim=Upper(StuckGradientNorm, sigma**2 / (4 * c)),
+    ),
+]
 
 
 @pytest.mark.parametrize("theorem", ELSEWHERE, ids=lambda t: t.name)
 def test_what_no_engine_runs_is_not_searched(theorem: Theorem) -> None:
-    """Plain clipped SGD stands for no other algorithm."""
+    """Nothing else stands for it."""
     result = attacked(theorem, 1_000_000)
     assert result.verdict is SearchVerdict.NOT_FOUND
     assert result.score is None
@@ -131,26 +151,43 @@ def test_what_no_engine_runs_is_not_searched(theorem: Theorem) -> None:
     assert "nothing is said of the claim" in result.says
 
 
-def test_a_run_of_plain_sgd_never_refutes_another_algorithm() -> None:
-    """A claim that plain clipped SGD breaks: with an algorithm assumed, even a confirmation of that run is refused."""
-    n = Parameter("n", ONE, Domain.POSITIVE_INTEGER)
+def test_a_run_of_one_algorithm_never_refutes_another() -> None:
+    """A claim that plain clipped SGD breaks: with another algorithm assumed, even a confirmation is refused."""
     plain = attacked(CATALOGUE["planted_bias_third"], 20_000)
     assert plain.verdict is SearchVerdict.REFUTED
     assert plain.finding is not None
-    for other in (BatchClipping(n), PerSampleClipping(n), PrivacyNoise(sigma)):
+    problem, choices = plain.finding.to_problem(), {sigma: parse_exact(plain.finding.values["sigma"])}
+
+    def judged(problem: Problem, *given: Assumption) -> Confirmation:
         theorem = Theorem(
             name="elsewhere",
             source=Source("tests", "1"),
-            given=[BoundedVariance(sigma), other],
+            given=[BoundedVariance(sigma), *given],
             when=[],
             claim=CATALOGUE["planted_bias_third"].claim,
         )
-        problem = Problem.from_json(plain.problem)
-        choices = {sigma: sp.Integer(10), n: sp.Integer(1)}
-        seen = confirm(theorem, problem, ledger=ErrorLedger(), seed=0, choices=choices)
+        return confirm(theorem, problem, ledger=ErrorLedger(), seed=0, choices=choices)
+
+    assert judged(problem).status is Status.REFUTED
+    for other in (BatchClipping(sp.Integer(2)), PerSampleClipping(sp.Integer(2))):
+        seen = judged(problem, other)
         assert seen.status is Status.UNCERTIFIED
-        with pytest.raises(CertificateError, match="without a certificate"):
-            certify(other, problem)
+        assert "n = 2 is given, the problem takes 1" in seen.reason
+        # One sample, which is all there is of a mean of one.
+        assert judged(problem, replace(other, n=sp.Integer(1))).status is Status.REFUTED
+    for algorithm in (
+        Algorithm("batch_clipping", 2),
+        Algorithm("per_sample_clipping", 2),
+        Algorithm("dp_sgd", 1, sp.Rational(1, 2)),
+    ):
+        seen = judged(replace(problem, algorithm=algorithm))
+        assert seen.status is Status.UNCERTIFIED
+        assert "of which no assumption speaks" in seen.reason
+    seen = judged(
+        replace(problem, algorithm=Algorithm("dp_sgd", 2, sp.Rational(1, 2))), PerSampleClipping(sp.Integer(2))
+    )
+    assert seen.status is Status.UNCERTIFIED
+    assert "noise is added" in seen.reason
 
 
 def test_same_seed_same_finding() -> None:

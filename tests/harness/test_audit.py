@@ -19,7 +19,7 @@ from fuzz.datasets import load
 from fuzz.logistic import Logistic
 from harness import audit as module
 from harness.audit import Audit, AuditResult, audit_json, exit_code
-from harness.audit_letters import allowed
+from harness.audit_letters import Form, allowed
 from harness.cli import app, main
 from theorems.catalogue import load_catalogue
 from theorems.language import (
@@ -30,7 +30,10 @@ from theorems.language import (
     PL,
     AverageGradientNorm,
     BoundedVariance,
+    Domain,
+    ExactGradients,
     Parameter,
+    PerSampleClipping,
     Source,
     Symmetric,
     T,
@@ -44,6 +47,8 @@ from theorems.language import (
 from theorems.language.units import ONE
 
 CATALOGUE = load_catalogue()
+N = Parameter("n", ONE, Domain.POSITIVE_INTEGER)
+RATE = Upper(AverageGradientNorm, F0 / (eta * T * c))
 TRUE = ("S3", "S3_HS", "S3_small", "K23_3_3", "D1", "D1_min", "D2", "D2_late", "D3", "planted_d2_weaker")
 FALSE = ("planted_s3_no_bias", "planted_min_no_bias", "planted_d1_off_by_one", "planted_d3_no_slow_phase")
 
@@ -98,6 +103,10 @@ def statement(**changes: Any) -> Theorem:
     [
         ({"given": [GS(L0, L1), BoundedVariance(sigma), Symmetric()]}, "Symmetric is not shown of the data"),
         ({"given": [GS(2 * L0, L1), BoundedVariance(sigma)]}, "is no letter"),
+        (
+            {"given": [GS(L0, L1), ExactGradients(), PerSampleClipping(N)], "claim": RATE},
+            "samples of the data are not exact gradients",
+        ),
         ({"when": [Parameter("q", ONE) >= 1]}, "the letter q has no value here"),
     ],
 )
@@ -109,7 +118,7 @@ def test_what_data_do_not_speak_of(iris: Audit, changes: dict[str, Any], reason:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("S2", "is not measured"), ("S6", "No engine here runs"), ("S2_T", "says that there is a problem")],
+    [("S2", "is not measured"), ("S6_bias", "is not measured"), ("S2_T", "says that there is a problem")],
 )
 def test_other_statements_are_left_alone(iris: Audit, name: str, reason: str) -> None:
     found = iris.one(CATALOGUE[name])
@@ -125,7 +134,7 @@ def test_a_condition_that_never_holds(iris: Audit) -> None:
 def test_a_planted_wrong_constant_makes_a_true_statement_fall(iris: Audit) -> None:
     """A deviation a hundred times too small, which no certificate gives, and S3 falls: the audit can see that much."""
     small = Audit(Logistic(load("iris"), Fraction(1)), 1, 0)
-    small._settings = {False: [(replace(s, deviation=s.deviation / 100), runs) for s, runs in iris.settings(False)]}
+    small._settings = {Form(): [(replace(s, deviation=s.deviation / 100), runs) for s, runs in iris.settings(Form())]}
     assert small.one(CATALOGUE["S3"]).verdict == "violated"
 
 
@@ -150,15 +159,19 @@ def test_a_chance_excess_is_no_violation(iris: Audit, monkeypatch: pytest.Monkey
     assert found.measured is not None
     assert found.bound is not None
     setting = max(
-        (s for s, _ in iris.settings(False) if allowed(theorem, s) == found.bound), key=lambda s: s.training.steps
+        (s for s, _ in iris.settings(Form()) if allowed(theorem, s) == found.bound), key=lambda s: s.training.steps
     )
     barely = AuditResult("x", "true", "", "", bound=found.measured * 0.9999)
     assert iris.confirm(theorem, setting, barely).verdict in ("undecided", "not violated")
 
 
 def test_batches_have_less_noise() -> None:
-    single, double = (Audit(Logistic(load("iris"), Fraction(1)), k, 0) for k in (1, 4))
-    assert float(double.deviation) == pytest.approx(float(single.deviation) / 2, rel=1e-5)
+    loss = Logistic(load("iris"), Fraction(1))
+    single, four = (next(Audit(loss, k, 0)._propose(Form())) for k in (1, 4))
+    assert float(four.deviation) == pytest.approx(float(single.deviation) / 2, rel=1e-5)
+    # Where a statement speaks of four samples, sigma is that of each.
+    each = next(Audit(loss, 4, 0)._propose(Form(samples=True, per_sample=True)))
+    assert (each.deviation, each.training.batch) == (single.deviation, 4)
 
 
 def test_exit_codes() -> None:

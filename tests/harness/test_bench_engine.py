@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
 import pytest
 
 from harness.bench import engine
-from harness.bench.engine import Row, measure_engine
+from harness.bench.engine import Contender, Row, at_its_best, measure_engine, take_turns
 from harness.bench.peers import workloads
 from harness.cli import main
 
@@ -92,3 +94,60 @@ def test_a_row_says_whether_its_target_is_met() -> None:
     assert row.text == "| W1 | float32 | torch eager | 2 | 1 to 3 | 19.9 | 20 | missed |"
     assert row.record()["met"] is False
     assert Row("W1", "float32", "torch eager", (1e6,), 20.0, 20).record()["met"] is True
+
+
+class Pretender:
+    """A peer whose speed is known, on a clock that it moves itself."""
+
+    def __init__(self, speeds: dict[int, float]) -> None:
+        self.speeds, self.now = speeds, 0.0
+        self.calls: list[tuple[int, int]] = []
+
+    def make(self, runs: int, steps: int) -> Callable[[], None]:
+        def go() -> None:
+            self.calls.append((runs, steps))
+            # The first call compiles.
+            self.now += (1 if self.calls.count((runs, steps)) > 1 else 100) * runs * steps / self.speeds[runs]
+
+        return go
+
+    def clock(self) -> float:
+        return self.now
+
+
+def test_a_peer_is_shown_at_its_best_and_at_the_workloads_own_size() -> None:
+    peer = Pretender({16: 3.0, 64: 7.0, 256: 5.0})
+    best, own = at_its_best("torch eager", peer.make, (16, 64, 256), 640, peer.clock)
+    assert (best.batch, best.steps, best.label) == (64, 640, "torch eager, 64 runs at a time")
+    assert (own.batch, own.steps) == (256, 1024)
+    assert set(peer.calls) == {(16, 40), (64, 10), (256, 4)}
+    peer = Pretender({16: 3.0, 64: 7.0, 256: 8.0})
+    (best,) = at_its_best("torch eager", peer.make, (16, 64, 256), 640, peer.clock)
+    assert best.batch == 256
+
+
+def test_the_target_is_for_a_peer_at_its_best() -> None:
+    peer = Pretender({0: 100.0, 16: 10.0, 64: 5.0})
+    ours = Contender(engine.OURS, lambda: setattr(peer, "now", peer.now + 1), 100)
+    found = [Contender("torch eager", peer.make(runs, 4), 4 * runs, runs) for runs in (16, 64)]
+    rows = take_turns("W1", "float32", [ours, *found], 2, peer.clock, {"torch eager": 9.0})
+    assert [(r.batch, round(r.ratio, 6), r.target) for r in rows] == [(None, 1, None), (16, 10, 9.0), (64, 20, None)]
+    assert rows[1].text == "| W1 | float32 | torch eager, 16 runs at a time | 1e-05 | 1e-05 to 1e-05 | 10 | 9 | met |"
+    assert rows[2].record()["runs_at_a_time"] == 64
+
+
+def test_every_vectorised_peer_is_tried_with_all_runs_of_the_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, tuple[int, ...], int]] = []
+    monkeypatch.setattr(
+        engine,
+        "at_its_best",
+        lambda name, make, batches, steps, clock: asked.append((name, tuple(batches), steps)) or [],
+    )
+    monkeypatch.setattr(engine, "build", lambda: None)
+    whole = workloads.w1(2, 8, 4)
+    engine.contenders(whole, whole, "float32", 1, {}, time.perf_counter)
+    names = ["NumPy, own generator", "torch eager", "torch.compile"]
+    if importlib.util.find_spec("jax") is not None:
+        names.append("JAX jit(scan)")
+    assert [name for name, _, _ in asked] == names
+    assert {batches for _, batches, _ in asked} == {(*engine.BATCHES["W1"], 16)}

@@ -395,7 +395,7 @@ def test_the_coverage_of_shards_adds_up(tmp_path: Path) -> None:
 
 
 def test_what_no_engine_runs_gets_one_shard() -> None:
-    plan = Plan(entries(("S4", "D2")), 3, 1e-6, "cpu", 1000)
+    plan = Plan(entries(("D2_clipped_steps", "D2")), 3, 1e-6, "cpu", 1000)
     for budget, planned in ((Budget(steps=10**6), 500), (Budget(seconds=60), None)):
         assert [e.planned for e in share_out(plan, [OPEN, OPEN], budget).entries] == [1, planned]
 

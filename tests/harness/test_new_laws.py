@@ -26,7 +26,15 @@ from harness.confirm import Status, confirm
 from harness.evidence import ErrorLedger
 from harness.exact import NotExact, measure
 from harness.replay import replay_finding
-from theorems.language import AverageGradientNorm, BoundedVariance, FinalGap, MinGradientNorm, sigma
+from theorems.language import (
+    AverageGradientNorm,
+    BoundedVariance,
+    FinalGap,
+    MinGradientNorm,
+    Theorem,
+    Upper,
+    sigma,
+)
 from theorems.language.noises import NOISES
 from theorems.language.parameters import L1
 from theorems.language.quantities import Quantity
@@ -44,6 +52,11 @@ def law(p: sp.Expr = FIFTH, *, plane: bool = False) -> FiniteLaw:
         return FiniteLaw(((p, (sp.Integer(2),)), (1 - p, (low,))))
     rest = (1 - p - Q(1, 4), (low, Q(1, 8) / (1 - p - Q(1, 4)) / 2)), (Q(1, 4), (low, -Q(1, 4)))
     return FiniteLaw(((p, (sp.Integer(2), ZERO)), *rest))
+
+
+def replace_claim(theorem: Theorem, part: sp.Rational) -> Theorem:
+    """Another claim: a gradient norm of at most this part of sigma."""
+    return replace(theorem, claim=Upper(AverageGradientNorm, part * sigma))
 
 
 def problem(noise: Family | FiniteLaw, **changes: object) -> Problem:
@@ -116,6 +129,22 @@ def test_a_false_statement_falls_to_a_law_in_the_plane(noise: Family | FiniteLaw
     assert replay_finding(finding).reproduced
 
 
+def test_a_long_run_in_a_direction_of_64_dimensions_is_decided() -> None:
+    """S2's law along one rational direction, f the same in all: errors do not grow, so that 2000 steps have a small
+    allowance. What is claimed four per cent above the truth is not refuted there."""
+    direction = [Q(2, 17) if i % 2 else -Q(1, 8) for i in range(64)]
+    size = sum(e**2 for e in direction)
+    noise = FiniteLaw(tuple((p, tuple(v[0] * e for e in direction)) for p, v in law().atoms))
+    start = tuple(Q(1, 4) * e / sp.Rational(str(math.sqrt(size))) for e in direction)
+    what = problem(noise, steps=2000, step_size=Q(1, 20), start=start)
+    deviation = Q(21, 20)
+    for claim, status in ((Q(1, 5), Status.REFUTED), (Q(26, 100), Status.UNDECIDED)):
+        theorem = replace_claim(trajectory_theorem(), claim)
+        seen = confirm(theorem, what, ledger=ErrorLedger(), seed=3, choices={sigma: deviation, L1: ZERO}, max_steps=1e6)
+        assert seen.status is status, seen.reason
+        assert 0 < seen.allowance < 1e-3 * seen.claimed
+
+
 def test_a_sigma_below_the_deviation_is_not_certified() -> None:
     for noise, square in ((law(), 4 * FIFTH / (1 - FIFTH)), (LAWS["gradient_two_point"], Q(4, 3))):
         root = sp.sqrt(square)
@@ -153,13 +182,19 @@ def test_the_minimiser_keeps_laws_that_run() -> None:
         assert max(int(sp.Rational(p).q) for p, _ in simple.noise.atoms) <= 64
 
 
-@pytest.mark.parametrize("dimension", [1, 2])
+@pytest.mark.parametrize(("dimension", "turn"), [(1, 0), (2, 0), (2, 5), (8, 4), (64, 7)])
 @pytest.mark.parametrize(("atoms", "mirrored"), [(2, False), (6, False), (6, True)])
-def test_the_search_s_law_is_the_exact_one(atoms: int, mirrored: bool, dimension: int) -> None:
+def test_the_search_s_law_is_the_exact_one(atoms: int, mirrored: bool, dimension: int, turn: int) -> None:
     """Arrays that the search runs and the exact problem that it hands on: the same numbers, hence the same score."""
     reading = Reading(trajectory_theorem())
     structure = Structure(
-        noise="finite", atoms=atoms, mirrored=mirrored, dimension=dimension, steps=(20, 20), deviation=(1.0, 1.0)
+        noise="finite",
+        atoms=atoms,
+        mirrored=mirrored,
+        dimension=dimension,
+        steps=(20, 20),
+        deviation=(1.0, 1.0),
+        turn=turn,
     )
     inside = RunLandscape(reading, structure)
     raw = np.random.default_rng(5).random((1, len(inside.genes)))
@@ -170,6 +205,10 @@ def test_the_search_s_law_is_the_exact_one(atoms: int, mirrored: bool, dimension
     assert isinstance(candidate.noise, FiniteLaw)
     assert len(candidate.noise.atoms) == atoms
     assert all(mean == 0 for mean in candidate.noise.mean)
+    assert candidate.noise.second_moment <= 1
+    # All atoms lie in the direction, or the plane, that was drawn; of a law without one in all dimensions.
+    rank = np.linalg.matrix_rank(np.array([[float(e) for e in v] for _, v in candidate.noise.atoms]), tol=1e-6)
+    assert rank <= (min(dimension, 1 + (turn % 2 == 0)) if turn else dimension)
     one = Batch.of([instance_of(candidate)], seed=0, instance_ids=[0])
     other = inside.batch(draft, np.array([0]), 0, 0)
     assert np.array_equal(one.noise_parameters, other.noise_parameters) or np.allclose(

@@ -20,6 +20,7 @@ from harness.power.planted import load_planted, short_form
 from harness.power.report import markdown, picture, summarise
 from theorems.catalogue import load_catalogue
 from theorems.power import STATEMENTS
+from theorems.power.hard import STATEMENTS as HARD
 
 PLANTED = {p.theorem.name: p for p in load_planted()}
 TINY = Plan(seeds=1, steps=10**5, limit=0.5)
@@ -43,12 +44,18 @@ def test_the_set_is_graded_and_split_by_rule() -> None:
     assert not {t.name for t in STATEMENTS} & set(load_catalogue())
     assert sum(p.tuning for p in PLANTED.values()) * 3 == len(STATEMENTS)
     shares = sorted(p.size.share for p in PLANTED.values())
-    assert shares[0] > 0
-    assert shares[0] < 1e-4 < 5e-4 < shares[len(shares) // 2] < 1e-2 < 0.1 < shares[-1]
+    assert shares[0] < 1e-4 < 1.5e-4 < shares[len(shares) // 2] < 1e-2 < 0.1 < shares[-1]
     assert {p.size.version for p in PLANTED.values()} == {VERSION}
     short = short_form()
     assert len(short) == 10
     assert 3 <= sum(p.tuning for p in short) <= 4
+    hard = [p for p in PLANTED.values() if p.theorem in HARD]
+    assert len(hard) >= 6
+    # None of 4 million draws, or a few: the interval ends below 1e-5.
+    assert all(p.size.draws == 2**22 and p.size.high < 1e-5 for p in hard)
+    assert [p in hard for p in short] == [False] * 6 + [True] * 4
+    assert [p.size.share >= 1e-2 for p in short] == [True] * 2 + [False] * 8
+    assert all(1e-4 <= p.size.share <= 0.1 for p in short[:6])
     quantities = {p.theorem.claim.quantity.name for p in short}
     assert len(quantities) >= 4
 
@@ -112,11 +119,13 @@ def rows_of(steps_of) -> list[Row]:
 
 
 def test_sums_by_hand() -> None:
-    # Ours always at 10, 20, 30; random at 200 but never on the second and the last statement.
+    # Ours always at 10, 20, 30; random at 200 (2000 on the hard tier), never on the second and the last statement.
     def steps_of(searcher: str, number: int, seed: int) -> int | None:
         if searcher == "ours":
             return 10 * (seed + 1)
-        return 200 if searcher == "random" and number not in (1, 9) else None
+        if searcher != "random" or number in (1, 9):
+            return None
+        return 2000 if number >= 6 else 200
 
     record = summarise(replace(TINY, seeds=3), rows_of(steps_of))
     first, last = record["statements"][0], record["statements"][-1]
@@ -127,6 +136,11 @@ def test_sums_by_hand() -> None:
     assert last["searchers"]["random"]["median"] is None
     assert last["fewer_steps_than_random"] == {"ratio": 45.0, "at_least": True}
     assert record["sets"]["all"]["searchers"]["random"]["rate"] == 0.8
+    # Each row has a budget of 1e5: 2000 steps are within a tenth of it, 200 within a hundredth.
+    assert record["sets"]["all"]["searchers"]["random"]["rate_within"] == {"0.1": 0.8, "0.01": 0.5, "0.001": 0.0}
+    # Ratios: 10 five times, 45 twice, 100 three times; the last four statements are outside the range.
+    assert record["sets"]["all"]["fewer_steps_than_random"] == 27.5
+    assert record["sets"]["all"]["fewer_steps_in_range"] == 10.0
     assert record["sets"]["all"]["searchers"]["hypothesis"]["kills"] == 0
     assert all(target["met"] for target in record["targets"])
     text = markdown(record, "picture.svg")
@@ -148,8 +162,14 @@ def test_targets_that_are_missed_say_by_how_much() -> None:
     assert not any(t["met"] for t in record["targets"] if t["set"] == "all")
     assert f"9 of 10; missed: {name} (2 of 3)" in found["all", "every"]["says"]
     assert "0.97 against 1.00 of random" in found["all", "kill"]["says"]
-    assert "3 times, in the median over statements; at least 5 times on 0 of 10" in found["all", "median"]["says"]
-    assert found["held out", "every"]["met"]
+    assert "; at least 5 times on 0 of 10" in found["all", "median"]["says"]
+    missed = "tuning" if short_form()[0].tuning else "held out"
+    assert not found[missed, "every"]["met"]
+    assert found["held out" if missed == "tuning" else "tuning", "every"]["met"]
+    assert (
+        "3 times, in the median over statements (3 over those whose share is 0.01 % to 10 %)"
+        in (found["all", "median"]["says"])
+    )
 
 
 def test_the_picture_has_a_line_for_every_searcher() -> None:

@@ -39,7 +39,7 @@ class Kernel:
     Args:
         lines: assignments, then one expression: the result.
         hoisted: formulas in the parameters that are evaluated once per instance and coordinate: ``h0, h1, ...``.
-        reads: the type as which each is read from the array of hoisted numbers.
+        reads: the text that reads each from an array of hoisted numbers, ``{place}`` being its subscript.
     """
 
     lines: tuple[str, ...]
@@ -65,4 +65,4 @@ def numba_kernel(
     printer = SourcePrinter(target, names, frozenset(parameters))
     result = printer.print(expression)
     # As they are stored: gradients have theirs in the precision of the states.
-    return Kernel((*printer.lines, result), tuple(printer.hoisted), ("",) * len(printer.hoisted))
+    return Kernel((*printer.lines, result), tuple(printer.hoisted), ("h{place}",) * len(printer.hoisted))

@@ -13,7 +13,7 @@ from harness.bench.peers.workloads import PROBABILITY, SCALE, START, STEP_SIZE, 
 
 def jax_runs(workload: Workload, dtype: str, runs: int, steps: int) -> Callable[[], Any]:
     """``runs`` trajectories of ``steps`` steps, as one array [d, runs]."""
-    jax.config.update("jax_enable_x64", dtype == "float64")
+    jax.config.update("jax_enable_x64", dtype == "float64")  # type: ignore[no-untyped-call, unused-ignore]
     curvature = jnp.asarray(workload.batches[0].objective_parameters[0, 0], dtype)[:, None]
     down = -PROBABILITY * UP / (1 - PROBABILITY)
 

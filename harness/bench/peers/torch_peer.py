@@ -31,7 +31,10 @@ def torch_runs(
         g = g + noise
         return x - STEP_SIZE * ((THRESHOLD / length(g)).clamp(max=1.0) * g), total
 
-    advance = torch.compile(step) if compiled else step
+    if compiled:
+        # Shapes are known, and there are more of them than torch compiles one function for.
+        torch._dynamo.config.recompile_limit = 64
+    advance = torch.compile(step, dynamic=False) if compiled else step
 
     def go() -> Any:
         x = torch.full((workload.dimension, runs), START, dtype=real, device=device)
