@@ -36,18 +36,18 @@ def generated() -> tuple[dict[str, Any], dict[str, Any]]:
     source, roles = kernels.module_source("float64", few=True)
     made: dict[str, Any] = {"__name__": "uncompiled"}
     exec(source.split("# Elementary functions are inlined")[0], made)
-    return {name: made[name] for name in ("gradients", "values", "samples")}, roles
+    return {name: made[name] for name in ("BUFFER", "gradients", "values", "samples", "draws", "advance")}, roles
 
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine runs ``lanes.py`` itself, with the generated loops, three lanes at a time."""
+    """The engine runs ``lanes.py`` itself, with the generated loops, four lanes at a time."""
     made, roles = generated()
     for name, loop in made.items():
         monkeypatch.setattr(lanes, name, loop)
     parts = kernels.Kernels(lanes, roles["gradients"], roles["values"], roles["samples"])
     monkeypatch.setattr(kernels, "load", lambda *_, **__: parts)
-    monkeypatch.setattr(cpu, "breadth", lambda _: 3)
+    monkeypatch.setattr(cpu, "breadth", lambda _: 4)
     # In this thread, where nobody is told of divisions by zero.
     monkeypatch.setitem(vars(numba.config), "NUMBA_NUM_THREADS", 1)
 
@@ -183,17 +183,19 @@ class Law:
         monkeypatch.setattr(lanes, "samples", self)
 
     def __call__(self, family: int, words: Array, k: int, q: int, *rest: Any) -> None:
-        size, c, h, instance, j, out, count = rest
+        size, c, h, single, instance, j, out, buffer, count = rest
         assert (family, c, instance, count) == (5, 2.5, 3, 2)
         assert size.tolist() == [0.5, 0.0, 9.0]
         assert h is NUMBERS
+        assert single is SINGLE
+        assert buffer is BUFFER
         self.asked.append((k, q, j))
         self.words.append(words[k, :, q, :].copy())
         for i in range(count):
             out[j, i] += self.values[j] * (i + 1)
 
 
-NUMBERS = np.zeros(1)
+NUMBERS, SINGLE, BUFFER = np.zeros(1), np.zeros(1), np.zeros((1, 3))
 
 
 def noise(law: tuple[int, int, int, int], dimension: int, step: int, drawn: Array, words: Array) -> Array:
@@ -201,7 +203,7 @@ def noise(law: tuple[int, int, int, int], dimension: int, step: int, drawn: Arra
     out, g = np.full((dimension, 3), 512.0), rows([0.3, 0.0, 9.0], [0.4, 0.0, 9.0], [0.0, 0.0, 9.0])[:dimension]
     size = np.array([0.5, 0.0, 9.0])
     scratch = np.full((2, 3), 9.0)
-    arguments = (scratch, words, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, NUMBERS, 3, 2)
+    arguments = (scratch, BUFFER, words, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, NUMBERS, SINGLE, 3, 2)
     lanes.add_noise(out, g, size, *arguments)
     return out - 512.0
 
