@@ -39,9 +39,9 @@ CORE = {
         "tests/harness/test_exact.py::test_an_enclosure_says_how_it_was_found",
     ),
 }
-WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!r]*"}
-"""Mutants that are asked for where no others are named. The outer loop of the engine, ``run_tasks``, is left out: many
-of its mutants are sizes and types of buffers, and whole runs against the reference are slow for hundreds of them."""
+WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!rw]*"}
+"""Mutants that are asked for where no others are named. The outer loops of the engine, ``run_tasks`` and ``whole_steps``,
+are left out: many of their mutants are sizes and types of buffers, and whole runs are slow for hundreds of them."""
 
 _COPIED = ("theorems", "fuzz", "harness", "tests", "ci", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 _CONFIGURATION = """
