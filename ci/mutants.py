@@ -40,8 +40,8 @@ CORE = {
     ),
 }
 WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!rw]*"}
-"""Mutants that are asked for where no others are named. The outer loops of the engine, ``run_tasks`` and ``whole_steps``,
-are left out: many of their mutants are sizes and types of buffers, and whole runs are slow for hundreds of them."""
+"""Mutants that are asked for where no others are named. The outer loops, ``run_tasks`` and ``whole_steps``, are left
+out: many of their mutants are sizes and types of buffers, and whole runs are slow for hundreds of them."""
 
 _COPIED = ("theorems", "fuzz", "harness", "tests", "ci", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 _CONFIGURATION = """
