@@ -206,7 +206,8 @@ class _Search:
 
     def _join(self) -> None:
         """New structures; the first are the boundary cases. Every case of the bound is a place of its own to search."""
-        cases = range(len(self.reading.cases) + 1)
+        # What is held says in which case a problem is.
+        cases = range(1 if self.pins else len(self.reading.cases) + 1)
         if self.joins == 0:
             edges = boundary_structures(self.reading, self.oracle)
             drawn = [replace(s, case=k) for k in cases for s in edges]
