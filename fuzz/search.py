@@ -172,9 +172,9 @@ class _Search:
         self.coverage = Coverage(axes_of(self.reading, self.holds))
         self.arms: list[Arm] = []
         self.turns, self.joined, self.joins, self.covered = 0, 0, 0, False
-        timed = budget.seconds is not None
-        self.looks: tuple[int, ...] = _TIMED_LOOKS if timed else _LOOKS
-        self.population = _TIMED_POPULATION if timed else 0
+        self.timed = budget.seconds is not None
+        self.looks: tuple[int, ...] = _TIMED_LOOKS if self.timed else _LOOKS
+        self.population = _TIMED_POPULATION if self.timed else 0
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -206,10 +206,12 @@ class _Search:
 
     def _join(self) -> None:
         """New structures; the first are the boundary cases. Every case of the bound is a place of its own to search."""
-        cases = range(len(self.reading.cases) + 1)
+        # What is held says in which case a problem is.
+        cases = range(1 if self.pins else len(self.reading.cases) + 1)
         if self.joins == 0:
             edges = boundary_structures(self.reading, self.oracle)
-            drawn = [replace(s, case=k) for k in cases for s in edges]
+            # A budget in seconds may be short: the cases of the bound wait for the second lot.
+            drawn = [replace(s, case=k) for k in (range(1) if self.timed else cases) for s in edges]
         else:
             drawn = draw_structures(self.reading, _DRAWN, self.seed * 1009 + self.joins - 1, self.oracle)
             drawn = [replace(s, case=number % len(cases)) for number, s in enumerate(drawn)]

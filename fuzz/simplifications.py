@@ -121,7 +121,7 @@ def plainer(problem: Problem) -> Iterator[Problem]:
     curvatures = tuple({"curvature": numbers["curvature"]} for numbers in problem.objective.coordinates)
     if problem.objective.name != "quadratic":
         yield replace(problem, objective=Family("quadratic", curvatures))
-    if problem.objective.name == "slope_then_bowl":
+    if problem.objective.name in ("slope_then_bowl", "log_cosh"):
         slopes = tuple({n: numbers[n] for n in ("curvature", "slope")} for numbers in problem.objective.coordinates)
         yield replace(problem, objective=Family("huber", slopes))
     if problem.objective.name in ("piecewise_quadratic", "piecewise_exponential"):

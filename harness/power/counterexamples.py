@@ -96,7 +96,7 @@ def _convex(theorem: Theorem, problem: Problem) -> list[str]:
         f"| x | {shown} |",
         f"| f | {' | '.join(str(v) for v in values)} |",
         "",
-        f"The gap at the end is {values[-1]}; the claim allows `R0^2/(eta T) = {start**2}/{eta * steps} = {bound}`.",
+        f"The gap at the end is {values[-1]}; the claim allows `R0^2/(eta T) = {start**2}/({eta * steps}) = {bound}`.",
         f"The condition `L R0 <= 15 c` reads `{start} <= 15`. The term that was left out, `2 L R0^4/(eta c T)^2`, is",
         "what clipping costs; with it the statement is D2.",
     ]
@@ -148,7 +148,7 @@ NICEST = (
     ),
     Counterexample(
         "power_d2_clipped_window",
-        Problem(_quadratic(_ONE), _QUIET, (sp.Integer(14),), _HALF, _ONE, 8),
+        Problem(_quadratic(_ONE), _QUIET, (sp.Integer(14),), _HALF, _ONE, 9),
         {},
         _convex,
     ),

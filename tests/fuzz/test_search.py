@@ -6,7 +6,10 @@ that another seed would fail is stated.
 
 from __future__ import annotations
 
+import itertools
+import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,21 +219,30 @@ def test_same_seed_same_result() -> None:
     assert noisy[0] == noisy[1]
 
 
-def test_the_kth_best_structure_gets_a_kth_of_the_problems() -> None:
+def test_turns_go_to_the_promising_and_to_those_that_had_least() -> None:
     made = _Search(S1, Budget(steps=10**6), 0, False, None, {})
     made._join()
     arms = made.arms
     assert len(arms) >= 6
     for place, arm in enumerate(arms):
-        arm.guide, arm.due = -float(place), 1
-    for _ in range(20_000):
-        arm = made._next()
-        arm.turns, arm.effort = arm.turns + 1, arm.effort + arm.due
-    shares = [arm.effort / arms[0].effort for arm in arms]
-    assert shares == pytest.approx([1 / (1 + place) for place in range(len(arms))], rel=0.01)
-    # One that has had no turn waits for as many problems of the best as there are others that had one.
-    arms[0].turns = arms[0].effort = 0
-    assert made._next() is arms[0]
+        arm.guide, arm.due, arm.turns = -float(place), 0, 1
+
+    def chosen(*efforts: float) -> list[int]:
+        """Two turns, of one kind and of the other, with so much effort behind the first structures, and more behind the
+        rest."""
+        for arm, effort in itertools.zip_longest(arms, efforts, fillvalue=1e6):
+            arm.effort = effort
+        return [arms.index(made._next()) for _ in range(2)]
+
+    # The fourth best may have the half, the best of all having one: 9 against 5 sqrt(4), or 4 sqrt(4).
+    assert chosen(9, 1e6, 1e6, 5) == [0, 3]
+    assert chosen(9, 1e6, 1e6, 4) == [3, 3]
+    # One that had no turn stands behind all that had one.
+    arms[1].turns, arms[1].guide = 0, -math.inf
+    assert chosen(1, 0.5, 2) == [0, 1]
+    # A problem in four dimensions weighs two.
+    arms[0].inside.structure = replace(arms[0].inside.structure, dimension=4)
+    assert chosen(9, 1e6, 10) == [2, 2]
 
 
 def test_what_no_confirmation_could_judge_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
