@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import harness
 from harness.campaign.plan import Entry, Plan
 from harness.campaign.shard import Work, run_shard
 from harness.campaign.status import audit, status_of
@@ -142,6 +143,10 @@ def main() -> int:
     options.add_argument("--out", type=Path)
     options.add_argument("--plot", type=Path)
     chosen = options.parse_args()
+    code = Path(harness.__file__).resolve()
+    if not code.is_relative_to(ROOT):
+        # The campaign would run this checkout, and the bare run another one.
+        raise SystemExit(f"the installed package is {code.parent}, not that of {ROOT}: set PYTHONPATH={ROOT}")
     seconds = chosen.hours * 3600
     samples: list[Sample] = []
     loads: list[float] = []
@@ -159,6 +164,8 @@ def main() -> int:
             time.sleep(chosen.every)
         with Store(path, read_only=True) as store:
             wrong, seen = audit(store, 1), status_of(store, 1)
+    done = f"{seen['shards']:,} shards, {seen['steps']:,} steps, {seen['failures']} failures"
+    print(f"The campaign: {done}; {'; '.join(wrong) or 'all are there'}. Now the bare run.", file=sys.stderr)
     entries = tuple(Entry.of(load_catalogue()[name], name) for name in STATEMENTS)
     plan = Plan(entries, 0, 1e-6, "cpu", chosen.shard_steps)
     steps, used, shards = bare(plan, [t["next"] for t in seen["theorems"]], chosen.bare)

@@ -219,7 +219,7 @@ def agree(measured: Any, whole: Workload, dtype: str) -> None:
 
 def threads_ratio() -> str:
     """Two threads against one, W1 float32: best of thirty turns each, as others may hold a core meanwhile."""
-    whole = workloads.w1(64)
+    whole = workloads.w1()
     wall, processor = {1: float("inf"), 2: float("inf")}, {1: float("inf"), 2: float("inf")}
     for _ in range(30):
         for count in wall:
