@@ -98,12 +98,30 @@ def flatter(problem: Problem) -> Iterator[Problem]:
 
 
 def fewer_steps(problem: Problem) -> Iterator[Problem]:
-    """Fewer steps: as they are, or with a step size that keeps ``step_size x steps``."""
+    """Fewer steps: as they are, or with a step size that keeps ``step_size x steps``; with noise also from nearer by,
+    as noise moves a run away that has not far to come."""
     now = problem.steps
     few = range(max(1, now - 4), now) if now <= 10 else ()
     for steps in sorted({*(n for n in _ROUND if n < now), *few}):
         yield replace(problem, steps=steps)
         yield replace(problem, steps=steps, step_size=problem.step_size * now / steps)
+        for part in (2, 4, 8) if steps <= 10 and not problem.deterministic else ():
+            yield replace(problem, steps=steps, start=tuple(entry / part for entry in problem.start))
+
+
+def plain_laws(problem: Problem) -> Iterator[Problem]:
+    """For noise in one dimension: two atoms at plus and minus c, and the simplest laws with a stuck point (S2), started
+    there. A law of rare, far atoms that a search found cannot be moved there by degrees."""
+    c, known = sp.sympify(problem.clipping_threshold), problem.objective.coordinates[0]
+    if problem.exact_gradients or problem.dimension != 1 or not c.is_Rational or problem.objective.name != "quadratic":
+        return
+    half, quarter = sp.Rational(1, 2), sp.Rational(1, 4)
+    yield replace(problem, noise=FiniteLaw(((half, (c,)), (half, (-c,)))))
+    for m, law in (
+        (c, ((half, (2 * c,)), (half, (-2 * c,)))),
+        (c / 3, ((quarter, (2 * c,)), (3 * quarter, (-2 * c / 3,)))),
+    ):
+        yield replace(problem, noise=FiniteLaw(law), start=(m / known["curvature"],))
 
 
 def fewer_samples(problem: Problem) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ import sympy as sp
 
 from fuzz.engine.printers.numpy_source import BALANCE, EXPREL, NUMPY
 from fuzz.engine.printers.source import SourcePrinter
-from fuzz.problem import Algorithm, Family, FiniteLaw, Problem
+from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.words import instance_rows
@@ -91,6 +91,7 @@ def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
     one_step = quantity in ("StuckGradientNorm", "Drift", "StepChange")
     work = problem.steps * problem.dimension * problem.algorithm.samples
     replicas = 1 if problem.deterministic else _SAMPLES if one_step else max(200, min(20_000, _STEPS_IN_ALL // work))
+    step = "clip(gradient(x) + noise(x))" if problem.algorithm == PLAIN else "direction(x)"
     lines = [
         "import numpy as np",
         "",
@@ -117,9 +118,8 @@ def _by_numpy(finding: Finding, problem: Problem) -> list[str]:
         "    return g * (c / np.maximum(norm(g), c))" if problem.clipping_threshold != sp.oo else "    return g",
         "",
         *_direction(problem.algorithm),
-        "",
         "x = np.tile(start, (n, 1))",
-        *_measure(quantity),
+        *(line.replace("direction(x)", step) for line in _measure(quantity)),
         "measured = float(samples.mean())",
         "error = float(samples.std() / np.sqrt(n))",
     ]
@@ -133,7 +133,9 @@ def _noise_of(algorithm: Algorithm) -> str:
 
 
 def _direction(algorithm: Algorithm) -> list[str]:
-    """What one step subtracts, times the step size."""
+    """What one step subtracts, times the step size, of another algorithm than plain clipped SGD."""
+    if algorithm == PLAIN:
+        return []
     result, lines = "clip(gradient(x) + noise(x))", []
     if algorithm.samples > 1:
         lines.append(f"k = {algorithm.samples}  # samples of a step")
@@ -144,7 +146,7 @@ def _direction(algorithm: Algorithm) -> list[str]:
     if algorithm.privacy_deviation != 0:
         lines.append(f"zeta = {_number(algorithm.privacy_deviation)}  # root of E|z|^2, z the noise that is added")
         result += " + zeta / np.sqrt(x.shape[1]) * rng.standard_normal(x.shape)"
-    return [*lines, "def direction(x):", f"    return {result}"]
+    return [*lines, "def direction(x):", f"    return {result}", ""]
 
 
 def _measure(quantity: str) -> list[str]:

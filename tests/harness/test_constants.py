@@ -126,7 +126,7 @@ def test_a_true_claim_has_no_such_ray(pool: SolverPool) -> None:
 def test_what_a_search_reaches_is_confirmed(name: str, pool: SolverPool) -> None:
     """With noise allowed, runs without noise are searched too: there the ratio is exact."""
     result = constant(
-        CATALOGUE[name], catalogue=CATALOGUE, pool=pool, budget=Budget(steps=2_000_000), tolerance=Fraction(1, 9)
+        CATALOGUE[name], catalogue=CATALOGUE, pool=pool, budget=Budget(steps=4_000_000), tolerance=Fraction(1, 9)
     )
     assert result.reached is not None
     assert result.proved is not None
