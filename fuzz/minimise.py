@@ -82,8 +82,9 @@ def complexity(problem: Problem) -> tuple[int, ...]:
 
 
 def keeps_a_third(theorem: Theorem, problem: Problem, choices: Choices) -> Predicate:
-    """The usual test: the score, less three standard errors, keeps a third of what it has beyond 1, or is above 3/2.
-    Without noise 21/20 will do: that survives any rounding, and simple numbers are worth more than a wide margin.
+    """The usual test: the score, less three standard errors, keeps a third of what it has beyond 1 (with noise: of
+    the most that a problem on the way had), or is above 3/2. Without noise 21/20 will do: that survives any rounding, and
+    simple numbers are worth more than a wide margin.
 
     A stuck point is checked exactly; the rest is judged in floats, with 16 to 256 replicas where there is noise.
     """
@@ -93,10 +94,16 @@ def keeps_a_third(theorem: Theorem, problem: Problem, choices: Choices) -> Predi
     least = 1 + min(max(score - 3 * error - 1, 0) / 3, enough)
 
     def still(candidate: Problem, chosen: Choices) -> bool:
+        nonlocal least
         if reading.quantity == StuckGradientNorm and not _stuck(candidate):
             return False
         value, spread = rescore(reading, candidate, chosen, replicas_for(candidate))
-        return value - 3 * spread >= least and value > 1
+        if not (value - 3 * spread >= least and value > 1):
+            return False
+        if spread > 0:
+            # What a simpler problem has gained is not to be given away again: evidence on fresh numbers is dear.
+            least = max(least, 1 + min((value - 3 * spread - 1) / 3, enough))
+        return True
 
     return still
 
