@@ -83,8 +83,8 @@ def complexity(problem: Problem) -> tuple[int, ...]:
 
 def keeps_a_third(theorem: Theorem, problem: Problem, choices: Choices) -> Predicate:
     """The usual test: the score, less three standard errors, keeps a third of what it has beyond 1 (with noise: of
-    the most that a problem on the way had), or is above 3/2. Without noise 21/20 will do: that survives any rounding, and
-    simple numbers are worth more than a wide margin.
+    the most that a problem on the way had), or is above 3/2. Without noise 21/20 will do: that survives any rounding,
+    and simple numbers are worth more than a wide margin.
 
     A stuck point is checked exactly; the rest is judged in floats, with 16 to 256 replicas where there is noise.
     """

@@ -56,7 +56,7 @@ def claim(bound: object, **more: object) -> Theorem:
     ("name", "least"),
     [
         ("K23_2_1_O", Fraction(18, 17)),
-        ("K23_3_3_light_O", Fraction(9, 8)),
+        pytest.param("K23_3_3_light_O", Fraction(9, 8), marks=pytest.mark.slow),
         pytest.param("K23_3_3_O", Fraction(369, 272), marks=pytest.mark.slow),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_true_claim_has_no_such_ray(pool: SolverPool) -> None:
     assert result.reached.value <= 1
 
 
-@pytest.mark.parametrize("name", ["K23_2_1_O", "K23_3_3_light_O"])
+@pytest.mark.parametrize("name", [pytest.param("K23_2_1_O", marks=pytest.mark.slow), "K23_3_3_light_O"])
 def test_what_a_search_reaches_is_confirmed(name: str, pool: SolverPool) -> None:
     """With noise allowed, runs without noise are searched too: there the ratio is exact."""
     result = constant(

@@ -58,7 +58,10 @@ def test_targets_are_met_exactly(name: str) -> None:
         assert row.exact == "holds" or row.at.endswith("T = 10000")
 
 
-@pytest.mark.parametrize(("theta", "steps", "budget"), [(0.1, 1000, 0.01), (0.01, 10000, 0.1), (0.1, 10000, 100.0)])
+@pytest.mark.parametrize(
+    ("theta", "steps", "budget"),
+    [pytest.param(0.1, 1000, 0.01, marks=pytest.mark.slow), (0.01, 10000, 0.1), (0.1, 10000, 100.0)],
+)
 def test_d1_is_tight_on_its_grid(theta: float, steps: int, budget: float) -> None:
     (cell,) = cells("D1", theta=theta, T=steps, Q=budget)
     row = measure_cell(cell, budget=Budget(steps=10**7))
