@@ -11,15 +11,18 @@ import pytest
 import sympy as sp
 
 from fuzz import reduction
-from fuzz.budget import Budget
+from fuzz.budget import Budget, Meter
 from fuzz.certify import CertificateError, certify, certify_algorithm, privacy_variance
 from fuzz.engine import run
 from fuzz.instance import batch_of
 from fuzz.minimise import minimise
+from fuzz.onestep import exactly_stuck
 from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
 from fuzz.reading import Reading
 from fuzz.reduction import mean_law, reduced
-from fuzz.search import search
+from fuzz.rescore import letters_of, rescore
+from fuzz.search import _Search, search
+from fuzz.simplifications import fraction_of, law_of
 from fuzz.strategies import boundary_structures, draw_structures, landscape, sample_counts
 from theorems.catalogue import load_catalogue
 from theorems.language import (
@@ -29,11 +32,16 @@ from theorems.language import (
     ClipSecondMoment,
     Drift,
     FinalGap,
+    Floor,
+    Max,
     PerSampleClipping,
     PrivacyNoise,
     Rational,
+    Source,
     StuckGradientNorm,
+    Symmetric,
     Theorem,
+    Upper,
     c,
     sigma,
 )
@@ -293,20 +301,12 @@ def test_a_stuck_point_that_is_rounding_alone_is_none() -> None:
     quiet = next(s for s in boundary_structures(reading) if s.deviation[1] <= 0.3)
     inside = landscape(reading, quiet)
     points = np.random.default_rng(0).random((64, len(inside.genes)))
-    scores = inside.evaluate(points, 1, _meter(), 0, 0)
+    scores = inside.evaluate(points, 1, Meter(Budget(steps=10**6)), 0, 0)
     assert not np.isfinite(scores.score).any()
     assert search(reading.theorem, Budget(steps=20_000), enough=1.05).candidates[0].score > 1
 
 
-def _meter() -> object:
-    from fuzz.budget import Meter
-
-    return Meter(Budget(steps=10**6))
-
-
 def _symmetric_bias() -> Theorem:
-    from theorems.language import Max, Source, Symmetric, Upper
-
     return Theorem(
         name="symmetric_bias",
         source=Source("tests", "S5 by one per cent too much"),
@@ -314,3 +314,58 @@ def _symmetric_bias() -> Theorem:
         when=[],
         claim=Upper(StuckGradientNorm, Max(0, sigma - Rational(101, 100) * c)),
     )
+
+
+@pytest.mark.parametrize("claim", [Upper(StuckGradientNorm, sigma**2 / (4 * c)), Floor(Drift, -c)], ids=str)
+def test_a_search_of_one_step_scores_what_its_exact_problem_has(claim: Upper | Floor) -> None:
+    """The law of a mean of samples, as arrays, against the exact one; a stuck point is one of the mean."""
+    theorem = Theorem(
+        name="one_step",
+        source=Source("tests", "1"),
+        given=[BoundedVariance(sigma), BatchClipping(n)],
+        when=[],
+        claim=claim,
+    )
+    reading, rng, seen = Reading(theorem), np.random.default_rng(2), 0
+    structures = [s for s in boundary_structures(reading) if s.samples > 1 and s.deviation[1] > 1]
+    for structure in structures[:6]:
+        inside = landscape(reading, structure)
+        points = rng.random((12, len(inside.genes)))
+        scores = inside.evaluate(points, 1, Meter(Budget(steps=10**6)), 0, 0).score
+        for raw, score in zip(points, scores, strict=True):
+            found = inside.problem(raw)
+            if found is None or not np.isfinite(score):
+                continue
+            what, choices = found
+            assert what.algorithm == Algorithm("batch_clipping", structure.samples)
+            assert rescore(reading, what, choices)[0] == pytest.approx(score, rel=1e-3, abs=1e-9)
+            seen += 1
+            if claim.quantity == StuckGradientNorm:
+                law = mean_law(what.noise, structure.samples)
+                assert law is not None
+                assert exactly_stuck(fraction_of(what.start[0]), Fraction(1), law_of(law))
+    assert seen > 10
+
+
+def test_the_number_of_samples_is_a_letter_of_the_bound() -> None:
+    reading = Reading(CATALOGUE["S6_bias"])
+    for samples in (1, 3):
+        what = problem(replace(BATCH, samples=samples), steps=1)
+        letters, _ = letters_of(reading, what, {sigma: sp.Integer(2)})
+        assert float(letters["n"]) == samples
+        # sigma^2/(4 n c), while sigma/sqrt(n) is at most 2c.
+        assert float(reading.bound(letters)[0]) == pytest.approx(1 / samples)
+
+
+def test_a_point_without_an_exact_problem_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take the place of a candidate that has one."""
+    searcher = _Search(_symmetric_bias(), Budget(steps=10**4), 0, False, None, {})
+    searcher._join()
+    arm = searcher.arms[0]
+    arm.best, arm.score = np.full(arm.size, 0.5), 1e6
+    searcher.hall[arm.inside.structure] = (arm.best, arm.score, 0.0)
+    assert searcher._provable(arm) == (arm.inside.structure in searcher.hall)
+    searcher.hall[arm.inside.structure] = (arm.best, arm.score, 0.0)
+    monkeypatch.setattr(arm.inside, "problem", lambda point: None)
+    assert not searcher._provable(arm)
+    assert not searcher.hall

@@ -312,3 +312,19 @@ def test_what_no_engine_runs_has_no_allowance() -> None:
     assert rounding_allowance(one, Drift) is None
     unclipped = Problem(one.objective, one.noise, one.start, one.step_size, sp.oo, 3)
     assert rounding_allowance(unclipped, FinalGap) is None
+
+
+def test_added_noise_counts_as_noise_that_also_moves_the_run() -> None:
+    """As a gaussian law of the same size does, from as far out as the sum of it may carry a run in the mean."""
+    zeta, eta, steps = Rational(3), Rational(1, 7), 49
+    private = replace(problem("quadratic", "none", steps=steps, eta=eta), algorithm=Algorithm("dp_sgd", 1, zeta))
+    noisy = problem("quadratic", "gaussian", steps=steps, eta=eta)
+    # sqrt(T) = 7.
+    further = replace(
+        noisy,
+        noise=Family("gaussian", ({"scale": zeta},)),
+        start=(private.start[0] + eta * zeta * 7,),
+    )
+    expected = rounding_allowance(further, AverageGradientNorm)
+    assert expected is not None
+    assert rounding_allowance(private, AverageGradientNorm) == pytest.approx(expected, rel=1e-9, abs=0)

@@ -13,11 +13,14 @@ import pytest
 import sympy as sp
 
 from fuzz.budget import Budget
-from fuzz.problem import Algorithm, Problem
+from fuzz.engine import Batch
+from fuzz.problem import Algorithm, Family, FiniteLaw, Problem
 from harness import attack as attack_module
+from harness import witnesses as witnesses_module
 from harness.attack import FuzzResult, attack
 from harness.confirm import Confirmation, Status, confirm
 from harness.evidence import ErrorLedger
+from harness.exact import measure
 from harness.finding import Finding
 from harness.report.standalone import standalone_script
 from harness.verdicts import SearchVerdict
@@ -28,6 +31,7 @@ from theorems.language import (
     BoundedVariance,
     ClippedSteps,
     Domain,
+    FinalGap,
     L,
     Parameter,
     PerSampleClipping,
@@ -265,3 +269,32 @@ def test_a_finding_of_another_algorithm_can_be_checked_alone(name: str, tmp_path
     measured = [line for text in (done.stdout, other.stdout) for line in text.splitlines() if "measured" in line]
     assert len(measured) == 2
     assert measured[0] != measured[1]
+
+
+def test_the_simulator_runs_the_algorithm_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exact numbers come from the run of clipped SGD of the same value; the simulator is asked about the other."""
+    seen: list[tuple[str, int]] = []
+    honest = witnesses_module.run
+
+    def spy(batch: Batch, *arguments: Any, **named: Any) -> Any:
+        seen.append((batch.algorithm, batch.samples))
+        return honest(batch, *arguments, **named)
+
+    monkeypatch.setattr(witnesses_module, "run", spy)
+    law = FiniteLaw(((sp.Rational(1, 2), (sp.Integer(2),)), (sp.Rational(1, 2), (sp.Integer(-2),))))
+    for noise in (Family("none", ({},)), law):
+        what = Problem(
+            objective=Family("quadratic", ({"curvature": sp.Integer(1)},)),
+            noise=noise,
+            start=(sp.Integer(1),),
+            step_size=sp.Rational(1, 2),
+            clipping_threshold=sp.Integer(1),
+            steps=2,
+            algorithm=Algorithm("batch_clipping", 2),
+        )
+        exact = measure(FinalGap, what)
+        found = witnesses_module.witnesses(what, FinalGap, float(exact.low), float(exact.high))
+        assert not found.reason
+        assert seen
+        assert set(seen) == {("batch_clipping", 2)}
+        seen.clear()
