@@ -44,7 +44,7 @@ def _run_block(
 ) -> None:
     noise, privacy = NOISES[batch.noises[row]], NOISES[PRIVACY_LAW]
     noise_numbers = torch.from_numpy(batch.noise_parameters[row, : len(noise.parameters)].copy())[:, :, None]
-    value = _value(batch.objectives[row], torch.from_numpy(batch.objective_parameters[row].copy()))
+    value = value_of(batch.objectives[row], torch.from_numpy(batch.objective_parameters[row].copy()))
     steps, threshold = int(batch.steps[row]), torch.tensor(float(batch.clipping_threshold[row]), dtype=torch.float64)
     step_size = float(batch.step_size[row])
 
@@ -63,7 +63,7 @@ def _run_block(
             gatherer.trajectories[row, first : first + kept, t] = state[:, :kept].T.numpy()
         position = state.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(value(position).sum(), position)
-        length = _length(gradient)
+        length = length_of(gradient)
         valid &= torch.isfinite(state).all(0) & torch.isfinite(length)
         total += length
         norms[plan.checkpoints == t] = length.numpy()
@@ -73,8 +73,8 @@ def _run_block(
         if mean_first:
             samples = [torch.stack(samples).mean(0)]
         for noisy in samples:
-            valid &= torch.isfinite(_length(noisy))
-        clipped = torch.stack([_clip(noisy, threshold) for noisy in samples]).mean(0)
+            valid &= torch.isfinite(length_of(noisy))
+        clipped = torch.stack([clip(noisy, threshold) for noisy in samples]).mean(0)
         if batch.algorithm == "dp_sgd":
             clipped = clipped + _noise(privacy, privacy_numbers, privacy_stream, t, gradient, length, threshold)
         state = state - step_size * clipped
@@ -87,7 +87,7 @@ def _run_block(
     gatherer.add_norms(row, first, norms, passed)
 
 
-def _value(objective: str, numbers: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+def value_of(objective: str, numbers: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """The value of each coordinate, for states [d, n]; ``numbers`` [P, d]."""
     kinds = profiles(objective, numbers.shape[1])
 
@@ -105,14 +105,14 @@ def _value(objective: str, numbers: torch.Tensor) -> Callable[[torch.Tensor], to
     return value
 
 
-def _clip(vectors: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+def clip(vectors: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
     """Vectors [d, n], those longer than the threshold shortened to it."""
-    length = _length(vectors)
+    length = length_of(vectors)
     inside = length <= threshold
     return torch.where(inside, vectors, vectors * (threshold / torch.where(inside, 1.0, length)))
 
 
-def _length(vectors: torch.Tensor) -> torch.Tensor:
+def length_of(vectors: torch.Tensor) -> torch.Tensor:
     """Euclidean norms [n] of vectors [d, n]."""
     return vectors[0].abs() if len(vectors) == 1 else vectors.square().sum(0).sqrt()
 

@@ -16,7 +16,7 @@ import sympy as sp
 import torch
 from conftest import false_bias, stuck_problem, trajectory_problem, trajectory_theorem
 
-from fuzz.engine import torch_onestep
+from fuzz.engine import retrace, torch_engine, torch_onestep
 from fuzz.engine.torch_onestep import all_histories, one_step
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness import definitions, replay, witnesses
@@ -114,6 +114,31 @@ def test_a_wrong_engine_is_loud_where_histories_are_listed(engine: str, monkeypa
     found = TEN.judged(case)
     assert found.status is Status.DISAGREEMENT
     assert {"torch": "engine torch", "simulator": "engine cpu"}[engine] in found.reason
+
+
+LONG = Problem(
+    objective=Family("quadratic", ({"curvature": Z(1)},)),
+    noise=Family("none", ({},)),
+    start=(Z(3),),
+    step_size=R(1, 64),
+    clipping_threshold=R(1, 2),
+    steps=1000,
+)
+
+
+def test_a_long_run_is_retraced_by_torch_and_a_wrong_clip_there_is_loud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the library's clip torch does not get from state to state, runs on its own, and comes elsewhere."""
+    # sum of 1000 norms: 1/2 while x > 1/2, which is 320 steps, then 1/2 (1 - 1/64)^k.
+    exact = (sum(3 - t / 128 for t in range(320)) + 32 * (1 - (1 - 1 / 64) ** 680)) / 1000
+    told = witnesses.witnesses(LONG, AverageGradientNorm, exact * (1 - 1e-12), exact * (1 + 1e-12))
+    assert told.reason == ""
+    assert "at every state of the compiled run" in told.engines[1].says
+    honest = torch_engine.clip
+    for module in (torch_engine, retrace):
+        monkeypatch.setattr(module, "clip", lambda g, c: honest(g, c) * (1 - 1e-6))
+    told = witnesses.witnesses(LONG, AverageGradientNorm, exact * (1 - 1e-12), exact * (1 + 1e-12))
+    assert "engine torch measures" in told.reason
+    assert "at every state" not in told.engines[1].says
 
 
 # -- the witness that lists histories ----------------------------------------------------------------------------------
