@@ -484,6 +484,16 @@ def vpower(x: Any, exponent: Any) -> Any:
     return vexp(exponent * vlog(x))
 
 
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """``a b + c``, which the compiler makes one instruction of."""
+    return a * b + c
+
+
+def expm1_rest(r: Any) -> Any:
+    """The c of ``e^r - 1 = r/(1 - c/2)`` for ``|r| <= ln(2)/2``: the text is that of ``vmath.py``."""
+    raise NotImplementedError(ONLY_GENERATED)
+
+
 def expm1_reduced(r: Any) -> Any:
     """``e^r - 1`` for ``|r| <= ln(2)/2``: the text is that of ``vmath.py``."""
     raise NotImplementedError(ONLY_GENERATED)

@@ -32,9 +32,9 @@ _LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT)
 def breadth(dimension: int) -> int:
     """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache.
 
-    An even number, as words are drawn for two replicas at a time.
+    A multiple of 32, so that there is room for vectors that are not full; ``lanes.py`` says more.
     """
-    return max(LANES, _MOST_LANES // (2 * dimension) * 2)
+    return max(LANES, _MOST_LANES // (32 * dimension) * 32)
 
 
 def run(batch: Batch, plan: Plan) -> Statistics:

@@ -44,6 +44,7 @@ for _name, _inline in {names}:
 
 
 _FUNCTIONS = (
+    "expm1_rest",
     "expm1_reduced",
     "power_of_two",
     "quarter_turns",
@@ -52,7 +53,6 @@ _FUNCTIONS = (
     "expm1",
     "tanh_of",
     "vtanh",
-    "exprel_of",
     "vexprel",
     "vexprel2",
     "vbalance",

@@ -428,8 +428,11 @@ def run_tasks(
         whole = rows > 0 and noise_free[instance]
         for block in range(start, stop, breadth):
             where = (keys[instance, 0], keys[instance, 1], first_replica + block)
-            lanes = min(breadth, stop - block)
-            recorded = max(0, min(trajectories.shape[1] - block, lanes))
+            count = min(breadth, stop - block)
+            recorded = max(0, min(trajectories.shape[1] - block, count))
+            # Four vectors of eight at a time: what is left over would be run one by one, at the price of as many
+            # vectors. So it is filled up with the replicas that follow, of which nothing is kept.
+            lanes = count if count < 16 else min(breadth, (count + 31) >> 5 << 5)
             for i in range(lanes):
                 poison[i] = real(0)
                 mean[i] = 0.0
@@ -561,7 +564,7 @@ def run_tasks(
                 values(objective[instance, j], x, final, value_numbers, instance, j, lanes)
                 for i in range(lanes):
                     poison[i] += real(0) * x[j, i]
-            for i in range(lanes):
+            for i in range(count):
                 good = poison[i] == real(0) and np.isfinite(final[i])
                 valid[instance, block + i] = good
                 # inf f is 0 exactly; rounding may leave a value of -1e-16.

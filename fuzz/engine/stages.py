@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_ALONE = ("vexp", "vlog", "expm1", "vcos_turns", "vcos", "vsin")
+_ALONE = ("vexp", "vlog", "expm1", "vexprel", "vcos_turns", "vcos", "vsin")
 # Each by one of those, in the words of ``vmath.py``.
 _COMPOSED = {
     "vpower": "vexp(np.float64({1}) * vlog({0}))",
-    "vexprel": "exprel_of({0}, expm1({0}))",
     "vtanh": "tanh_of({0}, expm1(-2.0 * min(abs(np.float64({0})), 20.0)))",
 }
 _CALL = re.compile(rf"\b({'|'.join((*_ALONE, *_COMPOSED))})\(")

@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic, overload
 
 LOG2_E = 1.4426950408889634
 # ln 2 in two parts: the first has 21 trailing zero bits, so that its product with an exponent is exact.
@@ -34,13 +36,45 @@ PIO2_2 = 6.07710050630396597660e-11
 PIO2_3 = 2.02226624879595063154e-21
 
 
-def expm1_reduced(r: Any) -> Any:
-    """``e^r - 1`` for ``|r| <= ln(2)/2``: ``r + r c/(2 - c)``, where c is r less a polynomial in ``r^2``."""
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """``a b + c``; compiled it is rounded once, by one instruction, which LLVM may not make of a product and a sum.
+
+    In float32 if all three are, else in float64.
+    """
+    return a * b + c
+
+
+@intrinsic
+def _rounded_once(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    kind = types.float32 if {a, b, c} == {types.float32} else types.float64
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        cast = [context.cast(builder, v, t, kind) for v, t in zip(arguments, signature.args, strict=True)]
+        return builder.fma(*cast)
+
+    return kind(a, b, c), generate
+
+
+@overload(fma, inline="always")
+def _compiled_fma(a: Any, b: Any, c: Any) -> Any:
+    def compiled(a: Any, b: Any, c: Any) -> Any:
+        return _rounded_once(a, b, c)  # type: ignore[call-arg]
+
+    return compiled
+
+
+def expm1_rest(r: Any) -> Any:
+    """The c of ``e^r - 1 = r/(1 - c/2)`` for ``|r| <= ln(2)/2``: r less a polynomial in ``r^2``."""
     z = r * r
     w = z * z
-    low = 1.66666666666666019037e-01 - z * 2.77777777770155933842e-03
-    high = (6.61375632143793436117e-05 - z * 1.65339022054652515390e-06) + w * 4.13813679705723846039e-08
-    c = r - z * (low + w * high)
+    low = fma(z, -2.77777777770155933842e-03, 1.66666666666666019037e-01)
+    high = fma(w, 4.13813679705723846039e-08, fma(z, -1.65339022054652515390e-06, 6.61375632143793436117e-05))
+    return fma(-z, fma(w, high, low), r)
+
+
+def expm1_reduced(r: Any) -> Any:
+    """``e^r - 1`` for ``|r| <= ln(2)/2``: ``r + r c/(2 - c)``."""
+    c = expm1_rest(r)
     return r + r * c / (2.0 - c)
 
 
@@ -56,7 +90,7 @@ def vexp(v: Any) -> Any:
     shifted = inside * LOG2_E + ROUNDER
     k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
     whole = shifted - ROUNDER
-    r = (inside - whole * LN2_HIGH) - whole * LN2_LOW
+    r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
     # In two factors, since 2^k alone may be out of range where e^x is not.
     half = k >> ONE_BIT
     result = (1.0 + expm1_reduced(r)) * power_of_two(half) * power_of_two(k - half)
@@ -74,9 +108,9 @@ def vlog(v: Any) -> Any:
     s = f / (2.0 + f)
     z = s * s
     w = z * z
-    odd = (w * 1.479819860511658591e-01 + 1.818357216161805012e-01) * w + 2.857142874366239149e-01
-    odd = z * (odd * w + 6.666666666666735130e-01)
-    even = w * ((w * 1.531383769920937332e-01 + 2.222219843214978396e-01) * w + 3.999999999940941908e-01)
+    odd = fma(fma(w, 1.479819860511658591e-01, 1.818357216161805012e-01), w, 2.857142874366239149e-01)
+    odd = z * fma(odd, w, 6.666666666666735130e-01)
+    even = w * fma(fma(w, 1.531383769920937332e-01, 2.222219843214978396e-01), w, 3.999999999940941908e-01)
     half_square = 0.5 * f * f
     whole = np.float64(k) - (54.0 if small else 0.0)
     result: Any = whole * LN2_HIGH - ((half_square - (s * (half_square + (odd + even)) + whole * LN2_LOW)) - f)
@@ -90,9 +124,9 @@ def expm1(x: Any) -> Any:
     shifted = inside * LOG2_E + ROUNDER
     k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
     whole = shifted - ROUNDER
-    r = (inside - whole * LN2_HIGH) - whole * LN2_LOW
+    r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
     scale = power_of_two(k)
-    return expm1_reduced(r) * scale + (scale - 1.0)
+    return fma(expm1_reduced(r), scale, scale - 1.0)
 
 
 def tanh_of(v: Any, t: Any) -> Any:
@@ -108,17 +142,19 @@ def vtanh(v: Any) -> Any:
     return tanh_of(v, expm1(-2.0 * min(abs(np.float64(v)), 20.0)))
 
 
-def exprel_of(v: Any, t: Any) -> Any:
-    """``(e^v - 1)/v``, 1 at 0, inf beyond 709, from ``t = e^v - 1``."""
+def vexprel(v: Any) -> Any:
+    """``(e^v - 1)/v``, 1 at 0; inf beyond 709: as ``expm1``, with both divisions made one."""
     x = np.float64(v)
-    result = t / (1.0 if x == 0.0 else x)
+    inside = min(max(x, -709.0), 709.0)
+    shifted = fma(inside, LOG2_E, ROUNDER)
+    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
+    whole = shifted - ROUNDER
+    r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
+    scale = power_of_two(k)
+    below = fma(-0.5, expm1_rest(r), 1.0)
+    result = fma(r, scale, (scale - 1.0) * below) / (1.0 if x == 0.0 else below * x)
     result = 1.0 if x == 0.0 else result
     return np.inf if x > 709.0 else result
-
-
-def vexprel(v: Any) -> Any:
-    """``(e^v - 1)/v``, 1 at 0; inf beyond 709."""
-    return exprel_of(v, expm1(v))
 
 
 def vexprel2(v: Any) -> Any:
@@ -195,11 +231,11 @@ def vcos_turns(v: Any) -> Any:
     s = 0.25 - abs(x - ((x + ROUNDER) - ROUNDER))
     z = s * s
     w = z * z
-    even = ((w * 0.0011309237482517963 + 0.10422916220813984) * w + 3.819952584848282) * w + 42.058693944897655
-    odd = ((w * 0.012031585942120627 + 0.7181223017785006) * w + 15.09464257682299) * w + 76.70585975306139
-    series = (z * even - odd) * z + 81.60524927607506
-    series = series * z - 41.34170224039976
-    series = series * z + 6.283185307179586
+    even = fma(fma(fma(w, 0.0011309237482517963, 0.10422916220813984), w, 3.819952584848282), w, 42.058693944897655)
+    odd = fma(fma(fma(w, 0.012031585942120627, 0.7181223017785006), w, 15.09464257682299), w, 76.70585975306139)
+    series = fma(fma(z, even, -odd), z, 81.60524927607506)
+    series = fma(series, z, -41.34170224039976)
+    series = fma(series, z, 6.283185307179586)
     return s * series
 
 

@@ -60,14 +60,7 @@ def attacked(theorem: Theorem, steps: int, seed: int = 0, ledger: ErrorLedger | 
     return attack(theorem, Budget(steps=steps), seed, ledger=ledger or ErrorLedger())
 
 
-# What is found there is a run of 20000 steps over many pieces, which the second engine takes a minute for.
-LONG = "planted_d1_five_percent"
-
-
-@pytest.mark.parametrize(
-    "theorem",
-    [pytest.param(t, marks=[pytest.mark.slow] if t.name == LONG else [], id=t.name) for t in FOR_SEARCH],
-)
+@pytest.mark.parametrize("theorem", FOR_SEARCH, ids=lambda t: t.name)
 def test_what_only_search_can_refute_is_refuted(theorem: Theorem) -> None:
     # Deterministic: budget in steps, fixed seed.
     result = attacked(theorem, 20_000 if theorem.claim.quantity.scope is Scope.ONE_STEP else 5_000_000)

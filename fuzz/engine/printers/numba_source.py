@@ -27,6 +27,7 @@ _FUNCTIONS = {
     "power": "vpower",
     "minimum": "min",
     "maximum": "max",
+    "fma": "fma",
 }
 
 _SELECT = "({then} if {condition} else {otherwise})"

@@ -160,18 +160,37 @@ class SourcePrinter:
 
     def _add(self, node: sp.Add) -> str:
         # Terms with a minus sign last, so that the text starts with a positive one where there is one.
-        numbers = [a for a in node.args if a.is_number]
-        terms = self._ordered(a for a in node.args if not a.is_number)
-        if numbers:
-            terms.append(sp.Add(*numbers))
+        fixed = [a for a in node.args if a.is_number or self._hoistable(a)]
+        if len(fixed) < 2 or not any(self._hoistable(a) for a in fixed):
+            fixed = [a for a in node.args if a.is_number]
+        terms = self._ordered(a for a in node.args if a not in fixed)
+        if fixed:
+            # One number for the constant terms.
+            terms.append(sp.Add(*fixed))
         signed = [(t.could_extract_minus_sign(), t) for t in terms]
         text = ""
         for negative, term in sorted(signed, key=lambda pair: pair[0]):
             # A hoisted or shared term is printed as it stands, not its negative, or it would not be found again.
             flip = negative and not self._hoistable(term) and term not in self._shared
-            part = self._text(-term if flip else term)
+            plain = -term if flip else term
+            factors = self._factors(plain) if text and "fma" in self.target.functions else None
+            if factors is not None:
+                constant, rest = factors
+                text = self._call("fma", f"-{constant}" if flip else constant, rest, text)
+                continue
+            part = self._text(plain)
             text += (" - " if flip else " + ") + part if text else ("-" + part if flip else part)
         return f"({text})"
+
+    def _factors(self, term: sp.Expr) -> tuple[str, str] | None:
+        """A constant and the rest of a product, as texts, if it is one that is printed here and not elsewhere."""
+        if not isinstance(term, sp.Mul) or term in self._shared or self._hoistable(term):
+            return None
+        fixed = [a for a in term.args if a.is_number or self._hoistable(a)]
+        if not any(self._hoistable(a) for a in fixed):
+            return None
+        rest = sp.Mul(*(a for a in term.args if a not in fixed))
+        return self._text(sp.Mul(*fixed)), self._text(rest)
 
     def _mul(self, node: sp.Mul) -> str:
         fixed = [a for a in node.args if a.is_number or self._hoistable(a)]

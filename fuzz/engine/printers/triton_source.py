@@ -111,8 +111,8 @@ def module_source() -> tuple[str, dict[str, dict[str, Formula]]]:
     given: list[Callable[..., Any]] = [
         f for f in vars(blocks).values() if isinstance(f, FunctionType) and f.__module__ == blocks.__name__
     ]
-    replaced = {"gradient", "value", "sample", "expm1_reduced"}
-    text = _HEADER + inspect.getsource(vmath.expm1_reduced) + "\n\n"
+    replaced = {"gradient", "value", "sample", "expm1_rest", "expm1_reduced"}
+    text = _HEADER + "\n\n".join(map(inspect.getsource, (vmath.expm1_rest, vmath.expm1_reduced))) + "\n\n"
     text += _function("gradient(v, numbers, at, inside, FAMILY: tl.constexpr, real: tl.constexpr)", gradients)
     text += _function("value(v, numbers, at, inside, FAMILY: tl.constexpr)", values)
     text += _function("sample(w0, w1, size, c, numbers, at, inside, FAMILY: tl.constexpr, real: tl.constexpr)", samples)
