@@ -101,10 +101,11 @@ def letters(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.E
 
 
 def _objective(problem: Problem, what: str) -> list[sp.Expr]:
-    """Value or gradient at the start, coordinate by coordinate."""
+    """Value or gradient at the start, coordinate by coordinate; of a radial objective, value or slope at its norm."""
+    places = [_length(list(problem.start))] if problem.objective.radial else problem.start
     return [
         resolve(getattr(profile, what), {x: entry, **{p: numbers[p.name] for p in profile.parameters}})
-        for entry, (profile, numbers) in zip(problem.start, problem.objective.profiles, strict=True)
+        for entry, (profile, numbers) in zip(places, problem.objective.profiles, strict=True)
     ]
 
 

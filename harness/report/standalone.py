@@ -17,7 +17,7 @@ from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.words import instance_rows
-from theorems.language.functions import NOISES, OBJECTIVES, PLUS, U0, U1, x
+from theorems.language.functions import NOISES, PLUS, U0, U1, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import QUANTITIES, Adversary
 from theorems.language.special import balance, exprel, exprel2
@@ -266,10 +266,17 @@ def _special(family: Family, quantity: str) -> list[str]:
 
 def _formula(title: str, family: Family, attribute: str) -> list[str]:
     if PLUS not in family.name:
-        entry = OBJECTIVES[family.name]
+        entry, _ = next(family.profiles)
         printer = SourcePrinter(NUMPY, {x: "x", **{p: f"f_{p.name}" for p in entry.parameters}})
         result = printer.print(getattr(entry, attribute))
-        return [f"def {title}(x):", *_joined(printer.lines), f"    return {result}"]
+        lines = [*_joined(printer.lines), f"    return {result}"]
+        if not family.radial:
+            return [f"def {title}(x):", *lines]
+        # The profile first, of the norm r alone; 0/0 does not arise, since its slope is 0 at 0.
+        name, whole = (
+            ("slope", "slope(r) * x / np.where(r > 0, r, 1)") if title == "gradient" else ("height", "height(r)")
+        )
+        return [f"def {name}(x):", *lines, f"def {title}(x):", "    r = norm(x)", f"    return {whole}"]
     lines, results = [f"def {title}(x):"], []
     for i, (entry, _) in enumerate(family.profiles):
         printer = SourcePrinter(NUMPY, {x: f"x[:, {i}]", **{p: f"f{i}_{p.name}" for p in entry.parameters}})
