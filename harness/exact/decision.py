@@ -126,6 +126,16 @@ _OWN: dict[Parameter, Callable[[Problem], sp.Expr]] = {
 }
 
 
+def own_letter(parameter: Parameter, problem: Problem) -> sp.Expr | None:
+    """The exact value of a letter that a problem settles by itself; None for any other letter.
+
+    Raises:
+        NotExact: if it has no value that could be found.
+    """
+    of = _OWN.get(parameter)
+    return None if of is None else of(problem)
+
+
 def _arguments(theorem: Theorem, problem: Problem) -> Iterator[tuple[sp.Expr, sp.Expr | None]]:
     """Each argument of an assumption and its tight value; None where the family has no simple one."""
     families = {profile.name for profile, _ in problem.objective.profiles}

@@ -28,6 +28,7 @@ _LONG = 300
 _SAMPLES, _STEPS_IN_ALL = 1_000_000, 200_000_000
 _VALUED = ("StepChange", "FinalGap")
 _WIDEST, _FEW = 110, 8
+_LEFT = "left_"
 
 
 def standalone_script(finding: Finding) -> str:
@@ -217,6 +218,8 @@ def _instance(finding: Finding) -> str:
 
 def _objective_numbers(family: Family) -> list[str]:
     """One array per number, shape [d]; where coordinates differ in family, one number per coordinate and number."""
+    if family.radial:
+        return _packed(_columns("f_", [{n: v for n, v in family.coordinates[0].items() if not n.startswith(_LEFT)}]))
     if PLUS not in family.name:
         return _packed(_columns("f_", family.coordinates))
     pairs = [
@@ -268,15 +271,16 @@ def _formula(title: str, family: Family, attribute: str) -> list[str]:
     if PLUS not in family.name:
         entry, _ = next(family.profiles)
         printer = SourcePrinter(NUMPY, {x: "x", **{p: f"f_{p.name}" for p in entry.parameters}})
-        result = printer.print(getattr(entry, attribute))
-        lines = [*_joined(printer.lines), f"    return {result}"]
+        formula = getattr(entry, attribute)
+        if family.radial:
+            # A norm is never on the left.
+            formula = formula.xreplace({p: sp.Integer(0) for p in entry.parameters if p.name.startswith(_LEFT)})
+        result = printer.print(formula)
         if not family.radial:
-            return [f"def {title}(x):", *lines]
-        # The profile first, of the norm r alone; 0/0 does not arise, since its slope is 0 at 0.
-        name, whole = (
-            ("slope", "slope(r) * x / np.where(r > 0, r, 1)") if title == "gradient" else ("height", "height(r)")
-        )
-        return [f"def {name}(x):", *lines, f"def {title}(x):", "    r = norm(x)", f"    return {whole}"]
+            return [f"def {title}(x):", *_joined(printer.lines), f"    return {result}"]
+        # The profile is of the norm; 0/0 does not arise, since its slope is 0 at 0.
+        whole = f"{result} * p / np.where(x > 0, x, 1)" if title == "gradient" else result
+        return [f"def {title}(p):", *_joined(["x = norm(p)", *printer.lines]), f"    return {whole}"]
     lines, results = [f"def {title}(x):"], []
     for i, (entry, _) in enumerate(family.profiles):
         printer = SourcePrinter(NUMPY, {x: f"x[:, {i}]", **{p: f"f{i}_{p.name}" for p in entry.parameters}})
