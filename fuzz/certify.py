@@ -11,11 +11,15 @@ minimum at 0, and a sum of such profiles over coordinates is convex: ``k x`` and
 ``k x``; slope_then_bowl is the sum of ``min(k x, a)`` and ``min(max(k (x - b), 0), A - a)`` with ``A >= a``, the second
 0 up to ``b > 0``; tanh rises; a piecewise profile has ``f'' = k(x) (L + kappa |f'|)``, and no k is negative.
 
+A radial ``phi(|x|)`` is convex with its minimum at 0 if phi' never falls on ``r >= 0``: then phi is convex and never
+falls there, and a convex function that never falls, of the norm, is convex.
+
 **PL.** A separable sum is PL(mu) if and only if each profile is: ``m^2 = sum_i m_i^2 >= 2 mu sum_i f_i``; conversely
 leave the others at 0. For piecewise profiles see :mod:`fuzz.pieces`. Quadratic and quartic are ``min_i k_i``-strongly
 convex, hence PL with that constant, and with no larger one: ``m^2 / (2 (f - inf f))`` tends to the least ``k_i``
 towards 0 along that axis. The others have a bounded gradient and an unbounded value along the positive axis: PL for no
-``mu > 0``.
+``mu > 0``. A radial ``phi(|x|)`` has the gradient norm ``|phi'(r)|`` and the gap ``phi(r)``: PL is that of phi on
+``r >= 0``, where the least ratio of quadratic and quartic is met, too.
 
 **Variance and symmetry of the noise laws**: see :mod:`fuzz.lattice_laws`.
 """
@@ -236,7 +240,22 @@ def _smooth(assumption: GS | HS, problem: Problem, hessian: bool) -> Certificate
     if not at_least(constant, needed):
         raise CertificateError(f"{name}: L0 = {constant} is given, {needed} is needed (L1 = {slack})")
     says = " ".join(_smooth_says(family, hessian) for family in _families(objective))
+    if objective.radial:
+        says += " " + _RADIAL_SAYS[hessian]
     return Certificate(assumption, says, {"L0 needed": needed, "L0": constant, "L1": slack})
+
+
+_RADIAL_SAYS = {
+    True: (
+        r"The objective is that profile $\phi$ of $r=|x|$. Its Hessian has the eigenvalues $\phi''(r)$ and"
+        r" $\phi'(r)/r$; the second is at most $L_0+L_1|\phi'(r)|$ because the first is, from 0 to $r$."
+    ),
+    False: (
+        r"The objective is that profile $\phi$ of $|x|$. At a fixed $|x|$ and $|y|$ both sides of the class's"
+        r" condition, squared, are linear in the cosine of the angle; on one ray it is that of $\phi$, and from"
+        r" there on the right side grows no more slowly, as $\phi'(a)\phi'(b)\le(L_0+L_1|\phi'(a)|)^2ab$."
+    ),
+}
 
 
 def _smooth_says(family: str, hessian: bool) -> str:
@@ -279,11 +298,16 @@ def _convex(assumption: Convex, problem: Problem) -> Certificate:
         if family not in _MONOTONE:
             raise CertificateError(f"Convex: no proof is known for {family}")
     for profile, numbers in objective.profiles:
-        falls = falling_piece(Shape.of(numbers)) if profile.name in FAMILIES else None
+        falls = falling_piece(Shape.of(numbers, objective.radial)) if profile.name in FAMILIES else None
         if falls is not None:
             raise CertificateError(f"Convex: the gradient falls on a piece of {profile.name}, with k = {falls.slope}")
     says = "; ".join(_MONOTONE[family] for family in _families(objective))
     says = f"In every coordinate the gradient never falls and vanishes at 0: {says}. So 0 is a minimiser."
+    if objective.radial:
+        says += (
+            r" The objective is that profile $\phi$ of $|x|$, and a convex function that never falls, of the norm, is"
+            r" convex."
+        )
     return Certificate(assumption, says, {"gradient at 0": sp.Integer(0)})
 
 
@@ -294,7 +318,7 @@ def _pl(assumption: PL, problem: Problem) -> Certificate:
     numbers: dict[str, sp.Expr] = {"mu": mu}
     for profile, known in objective.profiles:
         if profile.name in FAMILIES:
-            reason = breaks_pl(Shape.of(known), rational("mu", mu))
+            reason = breaks_pl(Shape.of(known, objective.radial), rational("mu", mu))
             if reason:
                 raise CertificateError(f"PL: mu = {mu} is too large for {profile.name}: {reason}")
             continue
@@ -307,6 +331,10 @@ def _pl(assumption: PL, problem: Problem) -> Certificate:
     if "least curvature" in numbers and not at_least(numbers["least curvature"], mu):
         raise CertificateError(f"PL: mu = {mu} is given, at most {numbers['least curvature']} holds")
     says = [_PL_SAYS[family in FAMILIES] for family in _families(objective)]
+    if objective.radial:
+        says.append(
+            r"So it is for the profile $\phi$; of $\phi(|x|)$ gradient norm and gap are those of $\phi$ at $|x|$."
+        )
     return Certificate(assumption, " ".join(dict.fromkeys(says)), numbers)
 
 

@@ -19,9 +19,9 @@ from fuzz.pieces import FAMILIES
 from fuzz.rationals import BITS as BITS
 from fuzz.rationals import quantise as quantise
 from fuzz.reading import Floats, Letters, Reading
-from fuzz.shapes import columns_of, draw_pieces, evaluate, meets, piece_smoothness, piece_strength
+from fuzz.shapes import columns_of, draw_pieces, evaluate, meets, piece_smoothness, piece_strength, right_side
 from theorems.language.assumptions import HS
-from theorems.language.functions import profiles
+from theorems.language.functions import is_radial, profiles
 from theorems.language.parameters import Domain
 from theorems.language.pieces import SIDES
 
@@ -31,7 +31,8 @@ class Structure:
     """What is fixed while numbers are searched.
 
     Args:
-        objective: family of ``functions.OBJECTIVES``, or one for each coordinate, joined by ``+``.
+        objective: family of ``functions.OBJECTIVES``, or one for each coordinate, joined by ``+``, or one of ``|x|``,
+            after ``radial:``.
         noise: family of ``functions.NOISES``, or ``"finite"`` for a law with ``atoms`` atoms (one-step claims).
         dimension: d.
         steps: least and largest T.
@@ -40,7 +41,7 @@ class Structure:
         tail: 1 or -1, the sign of the rare side of a skewed law.
         atoms: number of atoms of a finite law.
         mirrored: atoms come in pairs ``+a, -a`` of equal probability.
-        pieces: how many pieces right and left of the minimum a piecewise profile has.
+        pieces: how many pieces right and left of the minimum a piecewise profile has; a radial one has no left.
         dips: whether its gradient may change sign away from the minimum.
         samples: of a step, for algorithms that take several.
         turn: 0, or the number of a random direction (of a random plane, if even) in which the atoms of a finite law
@@ -117,11 +118,13 @@ _FAR = 12.0
 
 def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
+    radial = is_radial(structure.objective)
     if structure.dimension > EACH:
-        genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4), Gene("condition", 1.0, 1e8)]
+        genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4)]
+        genes += [] if radial else [Gene("condition", 1.0, 1e8)]
     else:
         genes = [Gene(f"x{i}", 1e-4, 1e4) for i in range(structure.dimension)]
-        genes += [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
+        genes += [] if radial else [Gene(f"curvature{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
         genes.append(Gene("slope", 1e-5, 1e2))
@@ -133,7 +136,7 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
         genes.append(Gene("quartic", 1e-4, 1e2))
     if "growth" in names:
         genes.append(Gene("share", 1e-2, 1.0))
-        if structure.dimension > 1:
+        if structure.dimension > 1 and not radial:
             # From the first coordinate to the last; the ends are those of equal growth and of none to speak of.
             genes.append(Gene("fade", 1e-3, 1.0))
     if names & {"quartic", "growth"}:
@@ -142,7 +145,7 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
         for side, count in zip(SIDES, structure.pieces, strict=True):
             # Beyond the ends a bend is at its end, for the extremes matter.
             genes += [Gene(bend.name, -1.5, 1.5, "linear") for bend in side.bends[:count]]
-            genes += [Gene(width.name, 1e-3, 1e3) for width in side.widths[: count - 1]]
+            genes += [Gene(width.name, 1e-3, 1e3) for width in side.widths[: max(count - 1, 0)]]
     return genes
 
 
@@ -184,10 +187,10 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
         # Ladders: curvatures from 1 down to 1/condition, starts from x0 to x0 times stretch.
         steps = np.arange(d) / (d - 1)
         start = quantise(numbers["x0"][:, None] * numbers["stretch"][:, None] ** steps)
-        curvature = quantise(numbers["condition"][:, None] ** -steps)
+        curvature = quantise(numbers.get("condition", one)[:, None] ** -steps)
     else:
         start = np.stack([numbers[f"x{i}"] for i in range(d)], 1)
-        curvature = np.stack([one] + [numbers[f"curvature{i}"] for i in range(1, d)], 1)
+        curvature = np.stack([one] + [numbers.get(f"curvature{i}", one) for i in range(1, d)], 1)
     columns: dict[str, Floats] = {"curvature": curvature}
     slack = _slack(structure, reading, numbers)
 
@@ -212,6 +215,8 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
             farthest = _FAR / columns["growth"]
             longest = farthest[:, 0]
             growing = [i for i, kind in enumerate(kinds) if kind.name == "piecewise_exponential"]
+            if is_radial(structure.objective):
+                growing, farthest = list(range(d)), farthest / math.sqrt(d)
             start[:, growing] = quantise(np.minimum(start[:, growing], 3 * farthest[:, growing]))
         # Under GS the gradient may at most double over 1/L1.
         tail = one if isinstance(reading.smoothness, HS) else np.minimum(one, 0.69 / np.maximum(share, 0.1))
@@ -237,6 +242,10 @@ def describe(family: str, parameters: Floats, start: Floats, smooth: tuple[Float
     kinds = profiles(family, start.shape[1])
     heights = evaluate(family, "value", parameters, start)
     gradient = evaluate(family, "gradient", parameters, start)
+    # Where each profile is, and its slope there.
+    places, slopes = start, gradient
+    if is_radial(family):
+        places, slopes = (np.sqrt((v**2).sum(1, keepdims=True)) for v in (start, gradient))
     size, strong = np.abs(heights), np.full(len(start), np.inf)
     allowed = np.ones(len(start), np.bool_)
     for kind in dict.fromkeys(kinds):
@@ -251,12 +260,15 @@ def describe(family: str, parameters: Floats, start: Floats, smooth: tuple[Float
             size[:, axes] += everywhere(columns["slope"] ** 2 / columns["curvature"])
         if kind.name in FAMILIES:
             # Where f falls, it is a difference of what it was and what it lost.
-            size[:, axes] += 8 * np.abs(start[:, axes]) * np.abs(gradient[:, axes])
-            strength = everywhere(piece_strength(columns, kind.name))
+            size[:, axes] += 8 * np.abs(places[:, axes]) * np.abs(slopes[:, axes])
+            strength = everywhere(piece_strength(columns, kind.name, is_radial(family)))
         else:
             strength = everywhere(columns["curvature"] * (kind.name in ("quadratic", "quartic")))
         strong = np.minimum(strong, strength.min(1))
         allowed &= everywhere(meets(kind, columns)).all(1)
+    if is_radial(family):
+        # The norm errs by (d + 2)/2 units in its last place.
+        size += (1 + start.shape[1] / 16) * places * slopes
     allowed &= np.isfinite(heights).all(1) & (np.abs(gradient) < 1e100).all(1)
     gradient = np.where(allowed[:, None], gradient, 1.0)
     return Objectives(
@@ -292,6 +304,7 @@ def smoothness(family: str, parameters: Floats, reading: Reading, slack: Floats)
             with np.errstate(all="ignore"):  # with L1 = 0 there is none
                 least = quartic_smoothness(reading, columns["curvature"], columns["quartic"], room)
         elif kind.name in FAMILIES:
+            columns = right_side(columns) if is_radial(family) else columns
             least = piece_smoothness(columns, room, hessian=isinstance(reading.smoothness, HS))
         else:
             needed = np.maximum(needed, columns["curvature"].reshape(-1, len(axes)).max(1))

@@ -44,6 +44,7 @@ from fuzz.simplifications import (
     shorter_numbers,
 )
 from fuzz.trajectory import Choices
+from theorems.language.functions import RADIAL
 from theorems.language.parameters import Domain
 from theorems.language.quantities import Scope, StuckGradientNorm
 from theorems.language.theorem import Theorem
@@ -77,7 +78,9 @@ def complexity(problem: Problem) -> tuple[int, ...]:
     for number in _numbers(problem):
         length = size(Fraction(int(number.p), int(number.q))) if isinstance(number, sp.Rational) else (1000, 10**6)
         bits, total = bits + length[0], total + length[1]
-    rank = ([*_OBJECTIVES, problem.objective.name]).index(problem.objective.name)
+    family = problem.objective.name.removeprefix(RADIAL)
+    # A profile of the norm is less plain than any sum.
+    rank = ([*_OBJECTIVES, family]).index(family) + (len(_OBJECTIVES) + 1) * problem.objective.radial
     return atoms, problem.dimension, problem.steps * problem.algorithm.samples, rank, bits, total
 
 

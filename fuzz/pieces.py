@@ -90,14 +90,14 @@ class Shape:
     pieces: tuple[Piece, ...]
 
     @staticmethod
-    def of(numbers: Mapping[str, Any]) -> Shape:
-        """From a family's numbers; pieces of length 0 are left out.
+    def of(numbers: Mapping[str, Any], radial: bool = False) -> Shape:
+        """From a family's numbers; pieces of length 0 are left out. Of a radial objective the right side, on both.
 
         Raises:
             NumberError: for a number that is not rational.
         """
         known = {name: rational(name, number) for name, number in numbers.items()}
-        right, left = ([*_outwards(known, side)] for side in SIDES)
+        right, left = ([*_outwards(known, side)] for side in ((SIDES[0],) * 2 if radial else SIDES))
         mirrored = [
             Piece(None if p.stop is None else -p.stop, _minus(p.start), p.slope, -p.anchor, -p.at_anchor) for p in left
         ]

@@ -11,7 +11,9 @@ of the noise and all classes of functions are the same too: a rotated objective 
 noise ``Q xi``, hence a copy if the law of ``xi`` is invariant (a normal law of equal scales, an oracle along the
 gradient), and else an objective of this form with a rotated law: a finite law whose atoms are rotated, say.
 
-**Radial objectives** ``phi(|x|)`` without noise stay on the line through start and origin, where they are ``phi``.
+**Radial objectives** ``phi(|x|)`` are named ``radial:`` and the family of phi, and have the numbers of one profile.
+Without noise, or with noise along the gradient, they stay on the line through start and origin, where they are phi.
+They commute with every rotation, so only the noise can tell one direction from another.
 
 **Algorithms.** Plain clipped SGD unless :class:`Algorithm` says otherwise; :mod:`fuzz.reduction` says which of the
 others are plain clipped SGD with another noise.
@@ -29,7 +31,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from fuzz.engine.batch import ALGORITHMS, MOST_SAMPLES
-from theorems.language.functions import NOISES, Noise, Objective, profiles
+from theorems.language.functions import NOISES, Noise, Objective, is_radial, profiles
 from theorems.language.walk import parse_exact, show_exact
 
 # An exact real number, a SymPy expression without letters. SymPy is untyped, so a checker sees Any;
@@ -48,7 +50,8 @@ def _exact(value: object, what: str) -> Exact:
 class Family:
     """A named formula of ``theorems.language.functions`` with exact numbers, one mapping for each coordinate.
 
-    An objective whose coordinates have different families is named by all of them: ``"quadratic+huber"``.
+    An objective whose coordinates have different families is named by all of them: ``"quadratic+huber"``. A radial
+    one, ``"radial:huber"``, has one mapping, whatever the dimension.
     """
 
     name: str
@@ -56,8 +59,13 @@ class Family:
 
     @property
     def profiles(self) -> Iterator[tuple[Objective, Mapping[str, Exact]]]:
-        """For an objective: the profile of each coordinate with its numbers."""
+        """For an objective: the profile of each coordinate with its numbers; of a radial one the profile of ``|x|``."""
         return zip(profiles(self.name, len(self.coordinates)), self.coordinates, strict=True)
+
+    @property
+    def radial(self) -> bool:
+        """Whether it is an objective that depends on ``|x|`` alone."""
+        return is_radial(self.name)
 
     def _check(self, formulas: tuple[Objective | Noise, ...], what: str) -> None:
         for formula, numbers in zip(formulas, self.coordinates, strict=True):
@@ -150,7 +158,8 @@ class Problem:
     """One instance of clipped SGD: ``x' = x - eta clip_c(grad f(x) + noise)`` from ``start`` for ``steps`` steps, or of
     another ``algorithm``.
 
-    The objective is a sum over coordinates of a profile of each, with minimum value 0 at the origin. A one-step
+    The objective is a sum over coordinates of a profile of each, or a profile of ``|x|`` (``radial:`` in its name),
+    with minimum value 0 at the origin. A one-step
     claim is about the point ``start``.
 
     Raises:
@@ -167,6 +176,9 @@ class Problem:
     algorithm: Algorithm = PLAIN
 
     def __post_init__(self) -> None:
+        if self.objective.radial and len(self.objective.coordinates) != 1:
+            count = len(self.objective.coordinates)
+            raise ValueError(f"objective {self.objective.name!r} has the numbers of one profile, not of {count}")
         self.objective._check(profiles(self.objective.name, len(self.objective.coordinates)), "objective")
         if isinstance(self.noise, Family):
             if self.noise.name == FiniteLaw.name:
@@ -176,7 +188,7 @@ class Problem:
             self.noise._check((NOISES[self.noise.name],) * len(self.noise.coordinates), "noise")
         if not self.start:
             raise ValueError("the start needs at least one coordinate")
-        widths = [("objective", len(self.objective.coordinates))]
+        widths = [] if self.objective.radial else [("objective", len(self.objective.coordinates))]
         if isinstance(self.noise, Family):
             widths.append(("noise", len(self.noise.coordinates)))
         else:

@@ -40,6 +40,15 @@ In more dimensions, with ``theta = eta L``:
   ``<v, p> >= (<v, w> - |w|)/2 >= L (s^2 - s)/2``. Hence ``|v - eta p|^2 <= 1 + theta s - theta (1 - theta) s^2``, at
   most ``1 + theta/(4 (1 - theta))`` for ``theta <= 1/2`` and ``1 + theta^2`` beyond.
 - *Otherwise* the rate is ``1 + theta``.
+
+**Radial objectives** ``phi(|x|)``: reach is that of the norm, and there is one profile. The computed r errs by at most
+``(d + 2) u r``, as all squares are positive, which moves ``phi'(r)`` by at most that times ``L r <= G``, and a value by
+at most that times ``G r``, no more than its terms; quotient and product are two roundings of a vector as long as
+``phi'(r)``. That is within ``64 d``. (Squares may be lost below ``2^-538``, and the gradient moves by less than
+``2^-530 d L`` then: nothing beside ``u G``, if the reach is above ``2^-400``.) The Hessian's norm is at most the
+largest ``|phi''|`` up to r. The rate of convex ones is that above, since ``<v, w> >= |w|^2/L`` holds for every convex f
+whose gradient is L-Lipschitz (Baillon and Haddad 1977), on all of R^d: beyond the reach let phi go on straight. On a
+line, ``f'' = phi''(|x|)``.
 """
 
 from __future__ import annotations
@@ -61,6 +70,7 @@ from theorems.language.units import CURVATURE, GRADIENT, LENGTH
 _UNIT = 2.0**-53
 _FACTOR = 64.0
 _LONGEST = 20.0
+_LEAST_REACH = 2.0**-400
 
 
 def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
@@ -79,7 +89,11 @@ def rounding_allowance(problem: Problem, quantity: Quantity) -> float | None:
     privacy = float(problem.algorithm.privacy_deviation)
     if privacy > 0 and (quantity == FinalGap or _grows(problem)):
         return None
-    reach = max(abs(float(v)) for v in problem.start) + eta * (c * steps + privacy * math.sqrt(steps))
+    radial = problem.objective.radial
+    start = [float(v) for v in problem.start]
+    reach = (math.hypot(*start) if radial else max(map(abs, start))) + eta * (c * steps + privacy * math.sqrt(steps))
+    if radial and reach < _LEAST_REACH:
+        return None
     steepest, concave, sizes, values = 0.0, 0.0, 0.0, 0.0
     for profile, numbers in problem.objective.profiles:
         found = _pieces(numbers, reach) if profile.name in FAMILIES else _largest(profile.name, numbers, reach)

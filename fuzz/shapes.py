@@ -14,7 +14,7 @@ import sympy as sp
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.rationals import quantise
 from fuzz.reading import Floats
-from theorems.language.functions import Noise, Objective, profiles, x
+from theorems.language.functions import Noise, Objective, is_radial, profiles, x
 from theorems.language.pieces import SIDES
 
 Columns = Mapping[str, Floats]
@@ -22,9 +22,10 @@ Columns = Mapping[str, Floats]
 
 
 def evaluate(family: str, which: str, parameters: Floats, points: Floats) -> Floats:
-    """``value`` or ``gradient`` of every coordinate, shape of ``points``: [N, d] or [N, K, d].
+    """``value`` or ``gradient`` of every coordinate, shape of ``points``: [N, d] or [N, K, d]. The value of a radial
+    objective is one, in place of d.
 
-    ``parameters`` [N, P, d] are in the order of each coordinate's family.
+    ``parameters`` [N, P, d] are in the order of each coordinate's family; of a radial one the first are read.
     """
     kinds = profiles(family, parameters.shape[2])
     extra = (None,) * (points.ndim - 2)
@@ -35,6 +36,12 @@ def evaluate(family: str, which: str, parameters: Floats, points: Floats) -> Flo
         with np.errstate(all="ignore"):
             return np.broadcast_to(np.asarray(function(at, *columns), np.float64), at.shape)
 
+    if is_radial(family):
+        with np.errstate(all="ignore"):
+            radius = np.sqrt((points**2).sum(-1, keepdims=True))
+        found = one(kinds[0], radius, parameters[:, :, :1])
+        with np.errstate(all="ignore"):
+            return np.array(found if which == "value" else np.where(radius > 0, found / radius, 0.0) * points)
     if len(set(kinds)) == 1:
         return np.array(one(kinds[0], points, parameters))
     return np.concatenate(
@@ -53,6 +60,11 @@ def coordinates(family: str, numbers: Floats) -> tuple[dict[str, sp.Rational], .
 def columns_of(profile: Objective, parameters: Floats, axes: Sequence[int]) -> dict[str, Floats]:
     """The numbers of the coordinates ``axes``, [N * len(axes)] each, from [N, P, d]; a problem's are together."""
     return {p.name: parameters[:, k, axes].reshape(-1) for k, p in enumerate(profile.parameters)}
+
+
+def right_side(columns: Columns) -> dict[str, Floats]:
+    """Numbers of a piecewise profile that is flat on the left: its right side asks for no less alone, and no more."""
+    return {name: 0 * values if name.startswith("left_") else values for name, values in columns.items()}
 
 
 def allowed(profile: Objective | Noise, numbers: Mapping[str, Any]) -> bool:
@@ -220,11 +232,12 @@ def _pairs(profile: _Profile, slack: Floats) -> Floats:
     return np.asarray(np.where(far[:, 0] > np.log(2), np.inf, np.maximum(np.maximum(needed, distant), inside.max(1))))
 
 
-def piece_strength(columns: Columns, family: str) -> Floats:
-    """A PL constant that a profile has, [N]; 0 where none is found.
+def piece_strength(columns: Columns, family: str, radial: bool = False) -> Floats:
+    """A PL constant that a profile has, or its right side, if radial, [N]; 0 where none is found.
 
     On a piece on which the curvature falls, or that bends more than it all along, ``m^2/(2 f)`` is least at an end.
     """
+    columns = right_side(columns) if radial else columns
     profile = _Profile(columns)
     (objective,) = profiles(family, 1)
     f = evaluate(family, "value", _stack(objective, columns), profile.ends[:, :, None])[..., 0]
@@ -237,7 +250,7 @@ def piece_strength(columns: Columns, family: str) -> Floats:
         ratios = np.where(f > 0, g**2 / (2 * f), np.inf)
     curved = np.where(wide & (bends > 0), bends * (profile.curvature + profile.growth * start), np.inf)
     found = np.minimum(ratios.min(1), curved.min(1)) * (1 - 1e-9)
-    return np.where((bends[:, 0] > 0) & (bends[:, -1] > 0) & np.isfinite(found), found, 0.0)
+    return np.where(((bends[:, 0] > 0) | radial) & (bends[:, -1] > 0) & np.isfinite(found), found, 0.0)
 
 
 def _stack(objective: Objective, columns: Columns) -> Floats:

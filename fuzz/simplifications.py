@@ -12,7 +12,7 @@ from fuzz.onestep import Law, rational
 from fuzz.problem import Family, FiniteLaw, Problem
 from fuzz.rationals import simpler_than
 from fuzz.shapes import allowed
-from theorems.language.functions import NOISES, PLUS, Noise, Objective
+from theorems.language.functions import NOISES, PLUS, RADIAL, Noise, Objective
 from theorems.language.parameters import Domain, Parameter
 
 _ROUND = [digit * 10**k for k in range(8) for digit in (1, 2, 3, 5)]
@@ -81,16 +81,21 @@ def fewer_atoms(problem: Problem, *, lattice: bool = False) -> Iterator[Problem]
 
 
 def flatter(problem: Problem) -> Iterator[Problem]:
-    """Without one coordinate; the last first."""
-    for drop in reversed(range(problem.dimension)):
-        if problem.dimension == 1:
-            return
-        keep = [i for i in range(problem.dimension) if i != drop]
+    """Without one coordinate; the last first. A radial objective, whose profile stays, at once on a line."""
+    if problem.dimension == 1:
+        return
+    radial = problem.objective.radial
+    axes = range(problem.dimension)
+    alone = [[i] for i in axes if problem.start[i] != 0] if radial and problem.dimension > 2 else []
+    for keep in [*alone, *([i for i in axes if i != drop] for drop in reversed(axes))]:
         noise: Family | FiniteLaw
         if isinstance(problem.noise, FiniteLaw):
             noise = FiniteLaw(tuple((p, tuple(v[i] for i in keep)) for p, v in problem.noise.atoms))
         else:
             noise = Family(problem.noise.name, tuple(problem.noise.coordinates[i] for i in keep))
+        if radial:
+            yield replace(problem, noise=noise, start=tuple(problem.start[i] for i in keep))
+            continue
         kinds = list(problem.objective.profiles)
         names = PLUS.join(kinds[i][0].name for i in keep) if PLUS in problem.objective.name else problem.objective.name
         objective = Family(names, tuple(kinds[i][1] for i in keep))
@@ -136,20 +141,26 @@ def fewer_samples(problem: Problem) -> Iterator[Problem]:
 
 def plainer(problem: Problem) -> Iterator[Problem]:
     """A simpler objective or noise family of the same curvature and deviation."""
-    curvatures = tuple({"curvature": numbers["curvature"]} for numbers in problem.objective.coordinates)
+    layout = RADIAL * problem.objective.radial
+    family, coordinates = problem.objective.name.removeprefix(layout), problem.objective.coordinates
+    each = coordinates * (problem.dimension if layout else 1)
+    curvatures = tuple({"curvature": numbers["curvature"]} for numbers in each)
     if problem.objective.name != "quadratic":
         yield replace(problem, objective=Family("quadratic", curvatures))
-    if problem.objective.name in ("slope_then_bowl", "log_cosh"):
-        slopes = tuple({n: numbers[n] for n in ("curvature", "slope")} for numbers in problem.objective.coordinates)
-        yield replace(problem, objective=Family("huber", slopes))
-    if problem.objective.name in ("piecewise_quadratic", "piecewise_exponential"):
+    if layout:
+        # On a line, an even profile is the same objective.
+        yield replace(problem, objective=Family(family, each))
+    if family in ("slope_then_bowl", "log_cosh"):
+        slopes = tuple({n: numbers[n] for n in ("curvature", "slope")} for numbers in coordinates)
+        yield replace(problem, objective=Family(layout + "huber", slopes))
+    if family in ("piecewise_quadratic", "piecewise_exponential"):
         # A run that stays on one piece is that of a parabola with the curvature there.
-        for bend in sorted({v for c in problem.objective.coordinates for n, v in c.items() if "bend" in n and v > 0}):
-            flat = tuple({"curvature": numbers["curvature"] * bend} for numbers in problem.objective.coordinates)
+        for bend in sorted({v for c in coordinates for n, v in c.items() if "bend" in n and v > 0}):
+            flat = tuple({"curvature": numbers["curvature"] * bend} for numbers in each)
             yield replace(problem, objective=Family("quadratic", flat))
-    if problem.objective.name == "piecewise_exponential":
-        straight = tuple({n: v for n, v in c.items() if n != "growth"} for c in problem.objective.coordinates)
-        yield replace(problem, objective=Family("piecewise_quadratic", straight))
+    if family == "piecewise_exponential":
+        straight = tuple({n: v for n, v in c.items() if n != "growth"} for c in coordinates)
+        yield replace(problem, objective=Family(layout + "piecewise_quadratic", straight))
     if isinstance(problem.noise, Family) and problem.noise.name != "none":
         yield replace(problem, noise=Family("none", ({},) * problem.dimension))
 

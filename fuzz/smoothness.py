@@ -41,6 +41,33 @@ def least_smoothness(objective: Family, slack: sp.Expr, *, hessian: bool) -> sp.
 
     **Piecewise families**: see :mod:`fuzz.pieces`; where exponentials take part, a rational above it by 2^-90 of it.
 
+    **Radial objectives** ``phi(|x|)``: that of phi on ``r >= 0``. Write ``p = |phi'(a)|`` and ``A = L0 + L1 p`` at
+    ``|x| = a``, ``q = |phi'(b)|`` and ``B = L0 + L1 q`` at ``|y| = b``; ``phi'(0) = 0``. It is needed: look at one ray.
+
+    *HS.* At ``|x| = r`` the Hessian has the eigenvalues ``phi''(r)``, along x, and ``phi'(r)/r``, across. The first is
+    what phi asks for. As for the second, ``|phi''| <= L0 + L1 |phi'|`` gives ``L1 p <= L0 (e^s - 1)`` with ``s = L1 r``
+    (for ``L1 = 0``: ``p <= L0 r``). If ``s >= 1``, then ``p <= L1 p r``. Else ``(e^s - 1)(1 - s) <= s``, as ``e^s <=
+    1/(1 - s)``, and so ``L1 p (1 - s) <= L0 s``: again ``p <= (L0 + L1 p) r``.
+
+    *GS.* Let ``|x - y| <= R = 1/L1`` and ``t = 2 - 2 cos(x, y) >= 0``. With signs in p and q,
+    ``|grad f(x) - grad f(y)|^2 = (p - q)^2 + p q t`` and ``|x - y|^2 = (a - b)^2 + a b t``. For ``t = 0`` the class
+    asks no more of f than of phi, since ``|a - b| <= |x - y| <= R``. As both sides are linear in t, it is enough that
+    ``p q <= A^2 a b``. That is so where ``p q <= 0``. Else let both be positive (or look at ``-phi``), and use the
+    class of phi for points of ``r >= 0``:
+
+    1. ``p <= A a`` and ``q <= B b``: from a to 0 if ``a <= R``, else as ``p <= L1 p a``.
+    2. If ``q <= p``, then ``B <= A``, so ``q <= A b`` and ``p q <= A^2 a b``.
+    3. If ``q > p, b >= a``: ``q <= p + A (b - a) <= A a + A (b - a) = A b``.
+    4. If ``q > p, b < a``: ``q <= p + A (a - b)``, so ``B <= A (1 + L1 (a - b))`` and
+       ``p q <= p B b <= A b p (1 + L1 (a - b))``. It is left that
+       ``p (1 + L1 (a - b)) <= A a = L0 a + L1 p a``, or ``p (1 - L1 b) <= L0 a``. It is so if
+       ``1 - L1 b <= 0``; else ``p (1 - L1 b) < q (1 - L1 b) <= L0 b < L0 a``, by 1.
+    Points at 0 are limits of others.
+
+    What the closed forms above ask for is what phi asks for on ``r >= 0``: the curvature at 0 is met there, quartics
+    are even, and of piecewise profiles the right side is taken on both: pairs of different signs ask for no more
+    (:mod:`fuzz.pieces`, 1).
+
     Returns:
         ``None`` where no L0 will do: the quartic with L1 = 0, say.
 
@@ -49,14 +76,16 @@ def least_smoothness(objective: Family, slack: sp.Expr, *, hessian: bool) -> sp.
     """
     needed = sp.Integer(0)
     for profile, numbers in objective.profiles:
-        constant = _profile_smoothness(profile.name, numbers, slack, hessian)
+        constant = _profile_smoothness(profile.name, numbers, slack, hessian, objective.radial)
         if constant is None:
             return None
         needed = larger(needed, constant)
     return needed
 
 
-def _profile_smoothness(family: str, numbers: Mapping[str, Any], slack: sp.Expr, hessian: bool) -> sp.Expr | None:
+def _profile_smoothness(
+    family: str, numbers: Mapping[str, Any], slack: sp.Expr, hessian: bool, radial: bool
+) -> sp.Expr | None:
     if family in BOUNDED:
         return sp.sympify(numbers["curvature"])
     if family == "quartic":
@@ -66,14 +95,16 @@ def _profile_smoothness(family: str, numbers: Mapping[str, Any], slack: sp.Expr,
             sp.sympify(numbers["curvature"]), sp.sympify(numbers["quartic"]), slack, int(not hessian)
         )
     if family in FAMILIES:
-        return _piecewise_smoothness(tuple(sorted(numbers.items())), slack, hessian)
+        return _piecewise_smoothness(tuple(sorted(numbers.items())), slack, hessian, radial)
     raise NumberError(f"no closed form is known for the smoothness of {family}")
 
 
 @lru_cache(maxsize=512)
-def _piecewise_smoothness(numbers: tuple[tuple[str, Any], ...], slack: sp.Expr, hessian: bool) -> sp.Expr | None:
+def _piecewise_smoothness(
+    numbers: tuple[tuple[str, Any], ...], slack: sp.Expr, hessian: bool, radial: bool
+) -> sp.Expr | None:
     """Kept, since a sum of many coordinates may have few profiles, and a candidate is certified more than once."""
-    bounds = smoothness_bounds(Shape.of(dict(numbers)), rational("L1", slack), hessian=hessian)
+    bounds = smoothness_bounds(Shape.of(dict(numbers), radial), rational("L1", slack), hessian=hessian)
     return None if bounds is None else above(bounds)
 
 

@@ -24,7 +24,7 @@ from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
 from fuzz.reading import Letters, Reading
 from fuzz.trajectory import RunLandscape
-from theorems.language.functions import NOISES, OBJECTIVES, PLUS
+from theorems.language.functions import NOISES, OBJECTIVES, PLUS, RADIAL
 from theorems.language.quantities import ClipSecondMoment, Drift, NextGradientNorm, Scope, StepChange, StuckGradientNorm
 from theorems.language.theorem import Theorem
 
@@ -57,6 +57,9 @@ _DIMENSIONS = {
 }
 """How often which dimension is drawn: most bounds are met on a line, and a step in 64 dimensions takes as long as 64
 steps."""
+_RADIAL_DIMENSIONS = (2, 2, 3, 8, 64)
+"""Of profiles of the norm, beside a noise that leaves lines through the minimum; on one, they are profiles."""
+_RADIAL_PART = 8
 _TURNS = 1 << 16
 
 
@@ -286,9 +289,11 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
     @st.composite
     def whole(draw: st.DrawFn) -> Structure:
         objective, noise = draw(st.sampled_from(weighed)), draw(st.sampled_from(often))
-        dimension = draw(st.sampled_from(_DIMENSIONS[_width(objective, noise, one_step)]))
+        radial = _turns_aside(reading, objective, noise) and draw(st.integers(1, _RADIAL_PART)) == _RADIAL_PART
+        most = _RADIAL_DIMENSIONS[: 3 if one_step else None]
+        dimension = draw(st.sampled_from(most if radial else _DIMENSIONS[_width(objective, noise, one_step)]))
         others = [name for name in objectives if name != objective]
-        if dimension == 2 and others and draw(st.booleans()):
+        if dimension == 2 and others and not radial and draw(st.booleans()):
             # Different shapes along the coordinates.
             objective = objective + PLUS + draw(st.sampled_from(others))
         # Noisy runs in many dimensions are short ones: they are dear.
@@ -296,8 +301,9 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
         turned = noise == "finite" and (dimension > EACH or (dimension > 1 and draw(st.booleans())))
         shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
+        pieces = draw(st.sampled_from(_PIECES)) if shaped else (0, 0)
         return Structure(
-            objective=objective,
+            objective=RADIAL + objective if radial else objective,
             noise=noise,
             dimension=dimension,
             steps=(1, 1) if one_step else draw(st.sampled_from(lengths)),
@@ -306,13 +312,20 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             tail=draw(st.sampled_from((1, -1))) if noise in NOISES and NOISES[noise].signed else 1,
             atoms=0 if noise != "finite" else draw(st.sampled_from(counts[mirrored])),
             mirrored=mirrored,
-            pieces=draw(st.sampled_from(_PIECES)) if shaped else (0, 0),
+            pieces=(pieces[0], 0) if radial else pieces,
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),
             samples=draw(st.sampled_from(sample_counts(reading))),
             turn=draw(st.integers(1, _TURNS)) if turned else 0,
         )
 
     return whole()
+
+
+def _turns_aside(reading: Reading, objective: str, noise: str) -> bool:
+    """Whether a profile of the norm is another objective beside this noise, and matters to what is measured: a
+    quadratic is a sum as well, and without noise, or along the gradient, a run stays on its line."""
+    moves = reading.quantity not in (Drift, StuckGradientNorm, ClipSecondMoment)
+    return moves and objective != "quadratic" and noise != "none" and not NOISES[noise].along
 
 
 def _width(objective: str, noise: str, one_step: bool) -> str:

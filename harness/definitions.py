@@ -16,6 +16,10 @@ def definitions_of(theorem: Theorem, problem: Problem) -> dict[str, str]:
         found[f"assumption {kind.__name__}"] = " ".join((kind.__doc__ or "").split())
     for objective, _ in problem.objective.profiles:
         found[f"objective {objective.name}"] = f"f = {objective.value}; gradient = {objective.gradient}"
+    if problem.objective.radial:
+        found["radial objective"] = (
+            "f(x) = phi(|x|); gradient = phi'(|x|) x/|x|, 0 at 0; phi is the objective of r >= 0"
+        )
     if not isinstance(problem.noise, FiniteLaw):
         noise = NOISES[problem.noise.name]
         atoms = "" if noise.atoms is None else f"; atoms = {list(noise.atoms)}"

@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import sympy as sp
+
+from fuzz.problem import Problem
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
 from harness.definitions import changes, definitions_of
 from harness.evidence import ErrorLedger
+from harness.exact import NotExact, compare, own_letter
 from harness.finding import Finding, versions
 from harness.statement import AssumptionRecord, record_statement
 from theorems.catalogue import load_catalogue
+from theorems.language.parameters import Parameter
 from theorems.language.theorem import Theorem
+from theorems.language.walk import show_exact
 
 _CLOSE = 1e-9
+_ROUNDING = sp.Rational(1, 10**28)
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ def replay_finding(finding: Finding) -> ReplayResult:
         finding: as :func:`harness.finding.load_finding` returns it, so of known schema and with a sound hash.
     """
     theorem, problem, values = finding.statement.theorem(), finding.to_problem(), finding.parameter_values()
+    values = {p: v for p, v in values.items() if not _rounded(p, v, problem)}
 
     def look(seed: int) -> Confirmation:
         ledger = ErrorLedger(alpha=finding.alpha or ErrorLedger().alpha, looks=max(0, finding.looks - 1))
@@ -103,6 +111,22 @@ def replay_finding(finding: Finding) -> ReplayResult:
         if now.get(name) != then
     )
     return ReplayResult(finding, again, fresh, changed, _redefined(finding, theorem))
+
+
+def _rounded(parameter: Parameter, value: sp.Expr, problem: Problem) -> bool:
+    """Whether a finding has thirty digits of a letter that has no text, and that the problem settles: F0 of a log-cosh
+    profile, say. The problem's own value is meant."""
+    try:
+        own = own_letter(parameter, problem)
+        if own is None or not isinstance(value, sp.Rational):
+            return False
+        show_exact(own)
+    except NotExact:
+        return False
+    except ValueError:
+        near = (value * (1 - _ROUNDING), value * (1 + _ROUNDING))
+        return compare(own, near[0], {}) == 1 and compare(near[1], own, {}) == 1
+    return False
 
 
 def _redefined(finding: Finding, theorem: Theorem) -> tuple[str, ...]:

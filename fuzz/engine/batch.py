@@ -14,7 +14,7 @@ import sympy as sp
 
 from fuzz.engine.philox import stream_key
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.functions import NOISES, OBJECTIVES, PLUS, Noise, Objective, profiles
+from theorems.language.functions import NOISES, OBJECTIVES, PLUS, RADIAL, Noise, Objective, is_radial, profiles
 from theorems.language.parameters import Domain
 
 Floats = npt.NDArray[np.float64]
@@ -48,7 +48,8 @@ class Instance:
 
     Args:
         objective: family name, or one for each coordinate joined by ``+``; ``objective_parameters`` maps each of its
-            numbers to a float or to d floats, or holds such a mapping of floats for each coordinate.
+            numbers to a float or to d floats, or holds such a mapping of floats for each coordinate. Of a radial
+            objective, ``radial:`` and the family, it maps each number to a float, or holds one such mapping.
         x0: start, shape [d].
         step_size: eta.
         clipping_threshold: c, or inf for no clipping.
@@ -73,8 +74,10 @@ class Batch:
     """Instances of one algorithm with the same dimension d. Arrays are copied and made read-only.
 
     Args:
-        objectives: I family names of ``functions.OBJECTIVES``, or names for each coordinate, joined by ``+``.
-        objective_parameters: float64 [I, P, d], in the order of each ``Objective.parameters``, padded with anything.
+        objectives: I family names of ``functions.OBJECTIVES``, or names for each coordinate, joined by ``+``, or a
+            name after ``radial:``.
+        objective_parameters: float64 [I, P, d], in the order of each ``Objective.parameters``, padded with anything; a
+            radial objective reads coordinate 0 alone.
         noises: I family names of ``functions.NOISES``.
         noise_parameters: float64 [I, Q, d]; a law along the gradient reads coordinate 0 alone.
         x0: float64 [I, d], units X.
@@ -246,12 +249,12 @@ class Batch:
             raise ValueError(f"instance {where[0]}: {name} must be {wanted}, not {getattr(self, name)[where]}")
 
     def _check_objectives(self) -> None:
-        """Those of one family together; of the others each coordinate on its own."""
-        single = [i for i, name in enumerate(self.objectives) if PLUS not in name]
+        """Those of one family together; of the others each coordinate on its own, of radial ones the first."""
+        single = [i for i, name in enumerate(self.objectives) if PLUS not in name and not is_radial(name)]
         names = tuple(self.objectives[i] for i in single)
         self._check_families("objective", names, self.objective_parameters[single], OBJECTIVES, single)
         for name in dict.fromkeys(self.objectives):
-            if PLUS in name:
+            if PLUS in name or is_radial(name):
                 rows = [i for i, other in enumerate(self.objectives) if other == name]
                 for j, profile in enumerate(profiles(name, self.dimension)):
                     numbers = self.objective_parameters[rows][:, :, j : j + 1]
@@ -304,7 +307,7 @@ def _family(what: str, name: str, registry: Mapping[str, Any]) -> Any:
 
 def _objective_array(instances: Sequence[Instance], dimension: int) -> Floats:
     """Numbers [I, P, d]; an objective with a family for each coordinate gives a mapping for each."""
-    whole = [(i.objective, i.objective_parameters) for i in instances]
+    whole = [_radial_numbers(i.objective, i.objective_parameters) for i in instances]
     if all(isinstance(numbers, Mapping) for _, numbers in whole):
         return _parameter_array("objective", whole, OBJECTIVES, dimension)  # type: ignore[arg-type]
     most = max(len(p.parameters) for name, _ in whole for p in profiles(name, dimension))
@@ -318,6 +321,22 @@ def _objective_array(instances: Sequence[Instance], dimension: int) -> Floats:
             found = _parameter_array("objective", [(profile.name, mine)], OBJECTIVES, 1)
             result[row, : found.shape[1], j] = found[0, :, 0]
     return result
+
+
+def _radial_numbers(
+    name: str, numbers: Mapping[str, float | Sequence[float]] | Sequence[Mapping[str, float]]
+) -> tuple[str, Mapping[str, float | Sequence[float]] | Sequence[Mapping[str, float]]]:
+    """As they are, but of a radial objective its family and one number for each name."""
+    if not is_radial(name):
+        return name, numbers
+    profiles(name, 1)
+    if not isinstance(numbers, Mapping):
+        if len(numbers) != 1:
+            raise ValueError(f"objective {name!r} has the numbers of one profile, not of {len(numbers)}")
+        numbers = numbers[0]
+    if any(np.ndim(value) for value in numbers.values()):
+        raise ValueError(f"objective {name!r} has one number of each kind, not {dict(numbers)}")
+    return name.removeprefix(RADIAL), numbers
 
 
 def _parameter_array(

@@ -170,6 +170,7 @@ def run_block(
     history: Any,
     trajectories: Any,
     families: Any,
+    RADIAL: tl.constexpr,
     GRADIENT_COUNT: tl.constexpr,
     VALUE_COUNT: tl.constexpr,
     NOISE_COUNT: tl.constexpr,
@@ -236,11 +237,21 @@ def run_block(
             spot = ((row * recorded + lane) * (longest + 1) + t) * DIMENSION + coordinate
             tl.store(trajectories + spot, x.to(tl.float64), mask=inside & (lane < recorded))
         slope = tl.zeros((ROWS, BLOCK), tl.float64).to(real)
-        for k in tl.static_range(FAMILIES):
-            if (OBJECTIVES >> k) & 1:
-                part = gradient(x, gradient_numbers, gradient_at, inside, k, real).to(real)
-                # Where there is one family alone, nothing is chosen.
-                slope = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, slope)
+        if RADIAL:
+            # By the numbers of coordinate 0. Where squares overflow, 0 r makes the gradient NaN.
+            first = tl.min(gradient_at, axis=0)[None, :]
+            radius = norm(x, DIMENSION, real)
+            for k in tl.static_range(FAMILIES):
+                if (OBJECTIVES >> k) & 1:
+                    part = gradient(radius, gradient_numbers, first, first >= 0, k, real).to(real)
+                    factor = tl.where(radius > 0, quotient(part, tl.where(radius > 0, radius, 1), real), zero)
+                    slope = (factor + zero * radius) * x
+        else:
+            for k in tl.static_range(FAMILIES):
+                if (OBJECTIVES >> k) & 1:
+                    part = gradient(x, gradient_numbers, gradient_at, inside, k, real).to(real)
+                    # Where there is one family alone, nothing is chosen.
+                    slope = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, slope)
         # Elementary functions are in float64.
         g = tl.where(inside, slope.to(real), zero)
         size = norm(g, DIMENSION, real)
@@ -313,10 +324,19 @@ def run_block(
         tl.store(trajectories + spot, x.to(tl.float64), mask=inside & (lane < recorded))
     poison += tl.sum(zero * x, axis=0)[None, :]
     heights = tl.zeros((ROWS, BLOCK), tl.float64)
-    for k in tl.static_range(FAMILIES):
-        if (OBJECTIVES >> k) & 1:
-            part = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, k)
-            heights = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, heights)
+    if RADIAL:
+        first = tl.min(place, axis=0)[None, :] * VALUE_COUNT
+        radius = norm(x.to(tl.float64), DIMENSION, tl.float64)
+        for k in tl.static_range(FAMILIES):
+            if (OBJECTIVES >> k) & 1:
+                part = value(radius, value_numbers, first, first >= 0, k)
+                # One height for all coordinates, written at the first.
+                heights = tl.where(coordinate == 0, part, heights)
+    else:
+        for k in tl.static_range(FAMILIES):
+            if (OBJECTIVES >> k) & 1:
+                part = value(x.to(tl.float64), value_numbers, place * VALUE_COUNT, inside, k)
+                heights = part if (1 << k) == OBJECTIVES else tl.where(family == k, part, heights)
     final = tl.sum(tl.where(inside, heights, tl.full([], 0.0, tl.float64)), axis=0)[None, :]
     good = (poison == 0) & (final * 0 == 0)
     run = row * replicas + lane

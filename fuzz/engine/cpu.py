@@ -14,7 +14,7 @@ from fuzz.engine import kernels
 from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
 from fuzz.engine.formulas import family_numbers, hoisted_numbers
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, PLUS
+from theorems.language.functions import NOISES, families, is_radial
 from theorems.language.noises import Layout
 
 _MEMORY = 2**26
@@ -40,7 +40,7 @@ def breadth(dimension: int) -> int:
 def run(batch: Batch, plan: Plan) -> Statistics:
     """Run every instance; see :func:`fuzz.engine.run`."""
     gatherer = Gatherer(batch, plan)
-    parts = {part for name in set(batch.objectives) for part in name.split(PLUS)}
+    parts = {part for name in set(batch.objectives) for part in families(name)}
     compiled = kernels.load(plan.dtype, parts, set(batch.noises))
     per_group = -(-plan.group_size // _width(plan, batch.dimension))
     rows = per_group * (plan.groups or 1)
@@ -105,6 +105,7 @@ def _run_chunk(
     tasks = _tasks(count, plan, batch.dimension)
     arguments: list[Any] = [
         family_numbers(compiled.gradients, objectives, batch.dimension),
+        np.array([is_radial(name) for name in objectives]),
         gradient_numbers,
         value_numbers,
         np.array([compiled.samples[n].number for n in noises], np.int64),

@@ -11,7 +11,7 @@ import sympy as sp
 
 from fuzz.engine.batch import Floats
 from fuzz.engine.printers.numpy_source import numpy_function
-from theorems.language.functions import PLUS
+from theorems.language.functions import PLUS, families
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ def hoisted_numbers(
 ) -> npt.NDArray[np.float64]:
     """Numbers [I, d, H] that the compiled formulas of families ``names`` [I] read, from parameters [I, P, d]."""
     distinct = dict.fromkeys(names)
-    most = max(1, *(len(formulas[part].hoisted) for name in distinct for part in name.split(PLUS)))
+    most = max(1, *(len(formulas[part].hoisted) for name in distinct for part in families(name)))
     result = np.zeros((len(names), numbers.shape[2], most))
     for name in distinct:
         rows = [i for i, other in enumerate(names) if other == name]
-        parts = name.split(PLUS)
+        parts = families(name)
         for j, part in enumerate(parts):
-            # One family is that of all coordinates.
+            # One family is that of all coordinates, or of their norm, which reads the numbers of the first.
             axes = slice(None) if len(parts) == 1 else slice(j, j + 1)
             values = formulas[part].evaluate(numbers[rows][:, :, axes].transpose(1, 0, 2))
             result[rows, axes, : len(values)] = values.transpose(1, 2, 0)
@@ -52,7 +52,7 @@ def hoisted_numbers(
 def family_numbers(formulas: Mapping[str, Formula], names: tuple[str, ...], dimension: int) -> npt.NDArray[np.int64]:
     """The number of each coordinate's family in the switch, [I, d]."""
     known = {
-        name: [formulas[part].number for part in name.split(PLUS)] * (1 if PLUS in name else dimension)
+        name: [formulas[part].number for part in families(name)] * (1 if PLUS in name else dimension)
         for name in dict.fromkeys(names)
     }
     return np.array([known[name] for name in names], np.int64)

@@ -24,7 +24,7 @@ from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
 from fuzz.engine.formulas import Formula, family_numbers, hoisted_numbers
 from fuzz.engine.printers.triton_source import module_source
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, PLUS
+from theorems.language.functions import NOISES, families, is_radial
 from theorems.language.noises import Layout
 
 MEMORY = 2**29
@@ -253,7 +253,8 @@ def _constants(
     rows = 1 << (dimension - 1).bit_length()
     return {
         **dict(zip(("GRADIENT_COUNT", "VALUE_COUNT", "NOISE_COUNT", "PRIVACY_COUNT"), counts, strict=True)),
-        "OBJECTIVES": sum(1 << kernels.gradients[part].number for part in set(objective.split(PLUS))),
+        "RADIAL": is_radial(objective),
+        "OBJECTIVES": sum(1 << kernels.gradients[part].number for part in set(families(objective))),
         "FAMILIES": len(kernels.gradients),
         "NOISE": kernels.samples[noise].number,
         "WORDS": law.words,
@@ -282,7 +283,7 @@ def machine_code(objective: str, noise: str, dimension: int, algorithm: str, dty
     """
     kernels = load()
     triton = importlib.import_module("triton")
-    parts = objective.split(PLUS)
+    parts = families(objective)
     formulas = ([kernels.gradients[p] for p in parts], [kernels.values[p] for p in parts], [kernels.samples[noise]])
     counts = [max(1, *(len(f.hoisted) for f in group)) for group in (*formulas, [kernels.samples[PRIVACY_LAW]])]
     constants = _constants(kernels, objective, noise, dimension, algorithm, dtype, True, counts)

@@ -63,6 +63,8 @@ _FUNCTIONS = (
 )
 _LOOPS = (
     "philox_lanes",
+    "radii",
+    "radial_gradients",
     "norms",
     "measure",
     "clipped_step",

@@ -147,6 +147,47 @@ def philox_lanes(
         words[k, s, 3, half + i] = np.uint32(d3)
 
 
+def radii(x: Array, radius: Array, dimension: int, lanes: int) -> None:
+    """Euclidean norms of x into radius[0], as ``norms`` would."""
+    if dimension == 1:
+        for i in range(lanes):
+            radius[0, i] = abs(x[0, i])
+        return
+    for i in range(lanes):
+        radius[0, i] = x[0, i] * x[0, i]
+    for j in range(1, dimension):
+        for i in range(lanes):
+            radius[0, i] += x[j, i] * x[j, i]
+    for i in range(lanes):
+        radius[0, i] = np.sqrt(radius[0, i])
+
+
+def radial_gradients(
+    family: int,
+    x: Array,
+    g: Array,
+    radius: Array,
+    slope: Array,
+    h: Array,
+    instance: int,
+    buffer: Array,
+    dimension: int,
+    lanes: int,
+) -> None:
+    """Gradients ``phi'(r) x/r`` of ``phi(|x|)``, 0 at 0; ``radius`` and ``slope`` [1, lanes] are for it alone.
+
+    Where squares overflow, and ``x/r`` would be 0, ``0 r`` makes the gradient NaN.
+    """
+    radii(x, radius, dimension, lanes)
+    gradients(family, radius, slope, h, instance, ZERO, buffer, lanes)
+    for i in range(lanes):
+        r = radius[0, i]
+        slope[0, i] = (slope[0, i] / r if r > real(0) else real(0)) + real(0) * r
+    for j in range(dimension):
+        for i in range(lanes):
+            g[j, i] = slope[0, i] * x[j, i]
+
+
 def norms(g: Array, size: Array, dimension: int, lanes: int) -> None:
     """Euclidean norms; without squares in one dimension, where they might overflow."""
     if dimension == 1:
@@ -366,6 +407,7 @@ def run_tasks(
     low: int,
     high: int,
     objective: Array,
+    radial: Array,
     objective_numbers: Array,
     value_numbers: Array,
     noise: Array,
@@ -402,6 +444,8 @@ def run_tasks(
     dimension = x0.shape[1]
     x = aligned(dimension * breadth, real).reshape((dimension, breadth))
     g = aligned(dimension * breadth, real).reshape((dimension, breadth))
+    radius = np.empty((1, breadth), real)
+    slope = np.empty((1, breadth), real)
     size = np.empty(breadth, real)
     scratch = np.empty((2, breadth), real)
     buffer = aligned(BUFFER * breadth, np.float64).reshape((BUFFER, breadth))
@@ -425,7 +469,7 @@ def run_tasks(
         eta = step_size[instance]
         c = threshold[instance]
         law = (noise[instance], noise_words[instance], ZERO, noise_layout[instance])
-        whole = rows > 0 and noise_free[instance]
+        whole = rows > 0 and noise_free[instance] and not radial[instance]
         for block in range(start, stop, breadth):
             where = (keys[instance, 0], keys[instance, 1], first_replica + block)
             count = min(breadth, stop - block)
@@ -469,8 +513,22 @@ def run_tasks(
                 for i in range(recorded):
                     for j in range(dimension):
                         trajectories[instance, block + i, t, j] = x[j, i]
-                for j in range(dimension):
-                    gradients(objective[instance, j], x, g, objective_numbers, instance, j, buffer, lanes)
+                if radial[instance]:
+                    radial_gradients(
+                        objective[instance, 0],
+                        x,
+                        g,
+                        radius,
+                        slope,
+                        objective_numbers,
+                        instance,
+                        buffer,
+                        dimension,
+                        lanes,
+                    )
+                else:
+                    for j in range(dimension):
+                        gradients(objective[instance, j], x, g, objective_numbers, instance, j, buffer, lanes)
                 measure(g, size, mean, poison, dimension, lanes)
                 if due < len(checkpoints) and checkpoints[due] == t:
                     for i in range(lanes):
@@ -560,8 +618,12 @@ def run_tasks(
                     trajectories[instance, block + i, steps[instance], j] = x[j, i]
             for i in range(lanes):
                 final[i] = 0.0
+            if radial[instance]:
+                radii(x, radius, dimension, lanes)
+                values(objective[instance, 0], radius, final, value_numbers, instance, ZERO, lanes)
             for j in range(dimension):
-                values(objective[instance, j], x, final, value_numbers, instance, j, lanes)
+                if not radial[instance]:
+                    values(objective[instance, j], x, final, value_numbers, instance, j, lanes)
                 for i in range(lanes):
                     poison[i] += real(0) * x[j, i]
             for i in range(count):

@@ -12,7 +12,7 @@ from fuzz.engine.batch import PRIVACY_LAW, Batch
 from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, U0, U1, Noise, profiles, x
+from theorems.language.functions import NOISES, U0, U1, Noise, is_radial, profiles, x
 from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
@@ -94,7 +94,8 @@ def _run_block(
 
 
 def by_coordinate(objective: str, which: str, numbers: Array) -> Callable[[Array], Array]:
-    """``gradient`` or ``value`` of each coordinate, for states [d, n]; ``numbers`` [P, d]."""
+    """``gradient`` or ``value`` of each coordinate, for states [d, n]; ``numbers`` [P, d]. The value of a radial
+    objective is a row, [1, n]."""
     kinds = profiles(objective, numbers.shape[1])
     functions = {k.name: numpy_function(getattr(k, which), (x, *k.parameters)) for k in kinds}
 
@@ -111,6 +112,18 @@ def by_coordinate(objective: str, which: str, numbers: Array) -> Callable[[Array
         ]
         return np.concatenate([np.broadcast_to(r, states[:1].shape) for r in rows])
 
+    def of_radius(states: Array) -> Array:
+        radius = norm(states)
+        found: Array = functions[kinds[0].name](
+            radius[None, :], *numbers[: len(kinds[0].parameters), :1, None].astype(states.dtype)
+        )
+        if which == "value":
+            return found
+        # NaN where squares overflow, and x/r would be 0.
+        return np.where(radius > 0, found / radius, states.dtype.type(0)) * states + 0 * radius
+
+    if is_radial(objective):
+        return of_radius
     return whole if len(functions) == 1 else one_by_one
 
 

@@ -14,7 +14,7 @@ from fuzz.engine.batch import PRIVACY_LAW, Batch
 from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, U0, U1, Noise, profiles, x
+from theorems.language.functions import NOISES, U0, U1, Noise, is_radial, profiles, x
 from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
@@ -88,10 +88,14 @@ def _run_block(
 
 
 def value_of(objective: str, numbers: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The value of each coordinate, for states [d, n]; ``numbers`` [P, d]."""
+    """The value of each coordinate, for states [d, n]; ``numbers`` [P, d]. Of a radial objective a row, [1, n]."""
     kinds = profiles(objective, numbers.shape[1])
 
     def value(states: torch.Tensor) -> torch.Tensor:
+        if is_radial(objective):
+            columns = numbers[: len(kinds[0].parameters), 0]
+            row: torch.Tensor = torch_function(kinds[0].value, (x, *kinds[0].parameters))(radius_of(states), *columns)
+            return row[None, :]
         if len(set(kinds)) == 1:
             columns = numbers[: len(kinds[0].parameters), :, None]
             result: torch.Tensor = torch_function(kinds[0].value, (x, *kinds[0].parameters))(states, *columns)
@@ -103,6 +107,16 @@ def value_of(objective: str, numbers: torch.Tensor) -> Callable[[torch.Tensor], 
         return torch.stack(rows)
 
     return value
+
+
+def radius_of(states: torch.Tensor) -> torch.Tensor:
+    """Euclidean norms [n] of states [d, n], with derivative 0 at 0, where a root has none: right for any profile whose
+    derivative there is 0."""
+    if len(states) == 1:
+        return states[0].abs()
+    square = states.square().sum(0)
+    away = square > 0
+    return torch.where(away, torch.where(away, square, 1.0).sqrt(), 0.0)
 
 
 def clip(vectors: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,9 @@ from itertools import product
 import torch
 
 from fuzz.engine.printers.torch_source import torch_function
+from fuzz.engine.torch_engine import radius_of
 from fuzz.problem import Family, FiniteLaw, Problem
-from theorems.language.functions import NOISES, x
+from theorems.language.functions import NOISES, is_radial, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import (
     AverageGradientNorm,
@@ -173,8 +174,9 @@ def _value_and_gradient(problem: Problem, points: torch.Tensor) -> tuple[torch.T
     """Values [n] and gradients [n, d] at points [n, d]."""
     position, dtype = points.clone().requires_grad_(), points.dtype
     values = torch.zeros(len(points), dtype=dtype)
-    for i, (profile, numbers) in enumerate(problem.objective.profiles):
+    axes = [radius_of(position.T)] if is_radial(problem.objective.name) else list(position.T)
+    for along, (profile, numbers) in zip(axes, problem.objective.profiles, strict=True):
         columns = [torch.tensor(float(numbers[p.name]), dtype=dtype) for p in profile.parameters]
-        values = values + torch_function(profile.value, (x, *profile.parameters), dtype)(position[:, i], *columns)
+        values = values + torch_function(profile.value, (x, *profile.parameters), dtype)(along, *columns)
     (gradient,) = torch.autograd.grad(values.sum(), position)
     return values.detach(), gradient

@@ -7,7 +7,7 @@ signs, ``sgd`` is clipped SGD in either arithmetic, and ``decision`` compares a 
 from __future__ import annotations
 
 from harness.exact.comparison import Enclosure, compare, enclose_rational, holds
-from harness.exact.decision import ExactVerdict, decide, letters, measure
+from harness.exact.decision import ExactVerdict, decide, letters, measure, own_letter
 from harness.exact.enclosure import NotExact, enclose
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "holds",
     "letters",
     "measure",
+    "own_letter",
 ]

@@ -101,10 +101,11 @@ def letters(theorem: Theorem, problem: Problem, choices: Mapping[Parameter, sp.E
 
 
 def _objective(problem: Problem, what: str) -> list[sp.Expr]:
-    """Value or gradient at the start, coordinate by coordinate."""
+    """Value or gradient at the start, coordinate by coordinate; of a radial objective, value or slope at its norm."""
+    places = [_length(list(problem.start))] if problem.objective.radial else problem.start
     return [
         resolve(getattr(profile, what), {x: entry, **{p: numbers[p.name] for p in profile.parameters}})
-        for entry, (profile, numbers) in zip(problem.start, problem.objective.profiles, strict=True)
+        for entry, (profile, numbers) in zip(places, problem.objective.profiles, strict=True)
     ]
 
 
@@ -123,6 +124,16 @@ _OWN: dict[Parameter, Callable[[Problem], sp.Expr]] = {
     standard.R0: lambda problem: _length(list(problem.start)),
     standard.m: lambda problem: _length(_objective(problem, "gradient")),
 }
+
+
+def own_letter(parameter: Parameter, problem: Problem) -> sp.Expr | None:
+    """The exact value of a letter that a problem settles by itself; None for any other letter.
+
+    Raises:
+        NotExact: if it has no value that could be found.
+    """
+    of = _OWN.get(parameter)
+    return None if of is None else of(problem)
 
 
 def _arguments(theorem: Theorem, problem: Problem) -> Iterator[tuple[sp.Expr, sp.Expr | None]]:

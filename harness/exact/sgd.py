@@ -61,16 +61,30 @@ class ClippedSGD:
             (profile, {p: self._number(entry[p.name]) for p in profile.parameters})
             for profile, entry in problem.objective.profiles
         ]
+        self.radial = problem.objective.radial
         self._slopes = [compiled(profile.gradient, x, numbers, arithmetic) for profile, numbers in known]
         self._heights = [compiled(profile.value, x, numbers, arithmetic) for profile, numbers in known]
         self._fixed = None if self._moving() else self._fixed_atoms()
 
     def gradient(self, point: Vector) -> Vector:
-        """grad f."""
+        """grad f. Where a ball leaves open whether a radial objective is at its minimum, no coordinate is beyond its
+        slope."""
+        if self.radial:
+            radius = self.arithmetic.norm(point)
+            away = self.arithmetic.order(radius, self.zero)
+            if away == 0:
+                return [self.zero] * len(point)
+            slope = self._slopes[0](radius)
+            if away is None:
+                return [self.arithmetic.union([slope, -slope])] * len(point)
+            factor = slope / radius
+            return [factor * entry for entry in point]
         return [slope(entry) for slope, entry in zip(self._slopes, point, strict=True)]
 
     def value(self, point: Vector) -> Number:
         """f - inf f."""
+        if self.radial:
+            return self._heights[0](self.arithmetic.norm(point))
         return reduce(add, (height(entry) for height, entry in zip(self._heights, point, strict=True)))
 
     def clip(self, vector: Vector) -> Vector:

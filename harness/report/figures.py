@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from typing import Any
 
@@ -94,12 +95,14 @@ class Canvas:
 
 
 def objective_picture(problem: Problem) -> Markup:
-    """Each coordinate's profile with the start on it."""
+    """Each coordinate's profile, or that of the norm, with the start on it."""
     canvas = Canvas("objective", f"The objective {problem.objective.name} with the start on it")
     with canvas as axes:
+        radial = problem.objective.radial
         starts = [float(s) for s in problem.start]
+        starts = [math.hypot(*starts)] if radial else starts
         reach = 1.6 * max(max(map(abs, starts)), 1e-9)
-        grid = np.linspace(-reach, reach, 401)
+        grid = np.linspace(0.0 if radial else -reach, reach, 401)
         drawn: list[tuple[float, list[float]]] = []
         for start, (family, numbers) in zip(starts, problem.objective.profiles, strict=True):
             value = numpy_function(family.value, (x, *family.parameters))
@@ -111,8 +114,9 @@ def objective_picture(problem: Problem) -> Markup:
             height = float(value(np.float64(start), *values))
             axes.plot([start], [height], "o", color=RED, markersize=7, zorder=3)
             axes.annotate("start", (start, height), (0, 9), textcoords="offset points", ha="center")
-        axes.set_xlabel("x" if problem.dimension == 1 else "one coordinate of x")
-        axes.set_ylabel("f(x)" if problem.dimension == 1 else "its part of f(x)")
+        line = problem.dimension == 1
+        axes.set_xlabel("|x|" if radial else "x" if line else "one coordinate of x")
+        axes.set_ylabel("f(x)" if radial or line else "its part of f(x)")
     return canvas.svg
 
 
@@ -225,15 +229,18 @@ def stuck_picture(problem: Problem) -> Markup:
         atoms = finite_atoms(problem, (sp.Integer(1),), sp.Integer(1))
         assert atoms is not None
 
+        def steepness(points: Floats) -> Floats:
+            if problem.objective.radial:
+                return np.asarray(np.sign(points) * slope(np.abs(points), *values))
+            return np.broadcast_to(slope(points, *values), points.shape)
+
         def mean_step(points: Floats) -> Floats:
-            gradient = np.broadcast_to(slope(points, *values), points.shape)
+            gradient = steepness(points)
             parts = (float(p) * np.clip(gradient + float(z[0]), -threshold, threshold) for p, z in atoms)
             return np.asarray(sum(parts))
 
         grid = np.linspace(low, high, 401)
-        axes.plot(
-            grid, np.broadcast_to(slope(grid, *values), grid.shape), color=GREEN, linestyle="--", label="gradient"
-        )
+        axes.plot(grid, steepness(grid), color=GREEN, linestyle="--", label="gradient")
         axes.plot(grid, mean_step(grid), color=BLUE, label="mean clipped step")
         axes.axhline(0, color=_INK, linewidth=0.9)
         reach = high - low
@@ -283,6 +290,8 @@ def _over_time(problem: Problem, statistics: Statistics, quantity: str, bound: f
 def _gaps(problem: Problem, statistics: Statistics) -> Floats:
     assert statistics.trajectories is not None
     paths = statistics.trajectories[0]
+    if problem.objective.radial:
+        paths = np.linalg.norm(paths, axis=2, keepdims=True)
     total = np.zeros(paths.shape[:2])
     for axis, (family, numbers) in enumerate(problem.objective.profiles):
         value = numpy_function(family.value, (x, *family.parameters))
@@ -307,7 +316,9 @@ def _noise_draws(problem: Problem) -> Floats:
 
 def _norm_at_start(problem: Problem) -> float:
     slopes = []
-    for start, (profile, numbers) in zip(map(float, problem.start), problem.objective.profiles, strict=True):
+    places = [float(v) for v in problem.start]
+    places = [math.hypot(*places)] if problem.objective.radial else places
+    for start, (profile, numbers) in zip(places, problem.objective.profiles, strict=True):
         gradient = numpy_function(profile.gradient, (x, *profile.parameters))
         slopes.append(float(gradient(np.float64(start), *(np.float64(numbers[p.name]) for p in profile.parameters))))
     return float(np.linalg.norm(slopes))

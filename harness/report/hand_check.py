@@ -88,6 +88,13 @@ def hand_check(problem: Problem) -> HandCheck | None:
 
 def gradient_at(problem: Problem, point: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
     """The exact gradient, shape [d]."""
+    if problem.objective.radial:
+        ((profile, numbers),) = problem.objective.profiles
+        radius = _neat(sp.sqrt(sum(entry**2 for entry in point)))
+        if radius == 0:
+            return (sp.Integer(0),) * len(point)
+        slope = profile.gradient.xreplace({x: radius, **{p: numbers[p.name] for p in profile.parameters}})
+        return tuple(_neat(slope * entry / radius) for entry in point)
     return tuple(
         _neat(profile.gradient.xreplace({x: position, **{p: numbers[p.name] for p in profile.parameters}}))
         for position, (profile, numbers) in zip(point, problem.objective.profiles, strict=True)

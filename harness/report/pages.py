@@ -259,7 +259,8 @@ def _pictures(finding: Finding, check: HandCheck | None) -> list[tuple[Markup, s
         if runs:
             found.append((runs, "The run." if problem.deterministic else "Some of the runs."))
     shapes = dict.fromkeys(profile.says for profile, _ in problem.objective.profiles)
-    found.append((objective_picture(problem), f"The objective: {'; '.join(shapes)}."))
+    place = ", of $|x|$ in place of $x$" if problem.objective.radial else ""
+    found.append((objective_picture(problem), f"The objective: {'; '.join(shapes)}{place}."))
     if not problem.deterministic:
         says = NOISES[problem.noise.name].says if problem.noise.name in NOISES else "finitely many atoms"
         found.append((noise_picture(problem, check), f"The noise at the start: {says}."))

@@ -17,7 +17,7 @@ from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.hand_check import HandCheck, hand_check
 from harness.report.words import instance_rows
-from theorems.language.functions import NOISES, OBJECTIVES, PLUS, U0, U1, x
+from theorems.language.functions import NOISES, PLUS, U0, U1, x
 from theorems.language.parameters import c, m
 from theorems.language.quantities import QUANTITIES, Adversary
 from theorems.language.special import balance, exprel, exprel2
@@ -28,6 +28,7 @@ _LONG = 300
 _SAMPLES, _STEPS_IN_ALL = 1_000_000, 200_000_000
 _VALUED = ("StepChange", "FinalGap")
 _WIDEST, _FEW = 110, 8
+_LEFT = "left_"
 
 
 def standalone_script(finding: Finding) -> str:
@@ -217,6 +218,8 @@ def _instance(finding: Finding) -> str:
 
 def _objective_numbers(family: Family) -> list[str]:
     """One array per number, shape [d]; where coordinates differ in family, one number per coordinate and number."""
+    if family.radial:
+        return _packed(_columns("f_", [{n: v for n, v in family.coordinates[0].items() if not n.startswith(_LEFT)}]))
     if PLUS not in family.name:
         return _packed(_columns("f_", family.coordinates))
     pairs = [
@@ -266,10 +269,18 @@ def _special(family: Family, quantity: str) -> list[str]:
 
 def _formula(title: str, family: Family, attribute: str) -> list[str]:
     if PLUS not in family.name:
-        entry = OBJECTIVES[family.name]
+        entry, _ = next(family.profiles)
         printer = SourcePrinter(NUMPY, {x: "x", **{p: f"f_{p.name}" for p in entry.parameters}})
-        result = printer.print(getattr(entry, attribute))
-        return [f"def {title}(x):", *_joined(printer.lines), f"    return {result}"]
+        formula = getattr(entry, attribute)
+        if family.radial:
+            # A norm is never on the left.
+            formula = formula.xreplace({p: sp.Integer(0) for p in entry.parameters if p.name.startswith(_LEFT)})
+        result = printer.print(formula)
+        if not family.radial:
+            return [f"def {title}(x):", *_joined(printer.lines), f"    return {result}"]
+        # The profile is of the norm; 0/0 does not arise, since its slope is 0 at 0.
+        whole = f"{result} * p / np.where(x > 0, x, 1)" if title == "gradient" else result
+        return [f"def {title}(p):", *_joined(["x = norm(p)", *printer.lines]), f"    return {whole}"]
     lines, results = [f"def {title}(x):"], []
     for i, (entry, _) in enumerate(family.profiles):
         printer = SourcePrinter(NUMPY, {x: f"x[:, {i}]", **{p: f"f{i}_{p.name}" for p in entry.parameters}})

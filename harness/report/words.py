@@ -11,6 +11,7 @@ from harness.finding import Finding
 from harness.report.hand_check import HandCheck
 from harness.report.records import ConstantRecord, EndRecord, RunRecord, TheoremRecord
 from harness.verdicts import Verdict
+from theorems.language.functions import RADIAL
 from theorems.language.quantities import QUANTITIES, Adversary, Quantity, Scope
 from theorems.language.walk import parse_exact, show_exact
 
@@ -109,7 +110,7 @@ def _percent(finding: Finding) -> str:
 def instance(problem: Problem, quantity: Quantity) -> str:
     """The problem in one sentence."""
     axes = "one dimension" if problem.dimension == 1 else f"{problem.dimension} dimensions"
-    name = problem.objective.name.replace("_", " ")
+    name = problem.objective.name.replace("_", " ").replace(RADIAL, "radial ")
     if isinstance(problem.noise, FiniteLaw):
         noise = f"a noise of {len(problem.noise.atoms)} atoms"
     else:
@@ -127,7 +128,9 @@ def instance(problem: Problem, quantity: Quantity) -> str:
 
 def instance_rows(problem: Problem, quantity: Quantity) -> list[tuple[str, str]]:
     """Names and exact numbers of a problem, those that the quantity does not use left out."""
-    rows = [("objective", f"{problem.objective.name}: {_coordinates(problem.objective)}")]
+    family = problem.objective
+    shape = f"{family.name.removeprefix(RADIAL)} of |x|, radial" if family.radial else family.name
+    rows = [("objective", f"{shape}: {_coordinates(family)}")]
     if isinstance(problem.noise, FiniteLaw):
         atoms = "; ".join(f"{_vector(v)} with probability {show_exact(p)}" for p, v in problem.noise.atoms)
         rows.append(("noise", atoms))

@@ -61,6 +61,17 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
         ),
         {"replicas": 1, "record": 1},
     )
+    for dimension, dtype in ((1, "float64"), (3, "float64"), (3, "float32"), (8, "float64")):
+        found[f"radial, d = {dimension}, {dtype}"] = (_radial(dimension), {**plain, "dtype": dtype})
+    found["radial, at rest and beyond squares"] = (
+        Batch.of(
+            [
+                Instance("radial:huber", {"curvature": 2.0, "slope": 0.5}, start, 0.125, 0.5, 2)
+                for start in ([0.0, 0.0], [0.15, -0.2], [1e200, 1.0])
+            ]
+        ),
+        {"replicas": 1, "record": 1},
+    )
     found["overflow"] = (
         Batch.of(
             [
@@ -112,6 +123,16 @@ def _wide(dimension: int) -> Any:
         ],
         seed=5,
     )
+
+
+def _radial(dimension: int) -> Any:
+    """Every profile of the norm with two atoms, and some with other laws."""
+    from test_radial import radial
+
+    batch = radial(dimension, 3)
+    pairs = list(zip(batch.objectives, batch.noises, strict=True))
+    few = ("radial:huber", "radial:piecewise_exponential")
+    return batch.take([k for k, (o, n) in enumerate(pairs) if n == "two_point" or (o in few and n != "band_two_point")])
 
 
 def device_words(device: str) -> Any:

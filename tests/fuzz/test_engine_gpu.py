@@ -92,6 +92,8 @@ def test_every_family_is_printed() -> None:
         ("log_cosh", "worst_two_point", 3, "clipped_sgd", "float64"),
         ("huber", "student_t", 12, "per_sample_clipping", "float64"),
         ("quartic", "gaussian", 64, "dp_sgd", "float32"),
+        ("radial:huber", "gaussian", 8, "clipped_sgd", "float64"),
+        ("radial:piecewise_exponential", "finite", 3, "dp_sgd", "float32"),
     ],
 )
 def test_compiles_for_a_gpu_that_is_not_there(

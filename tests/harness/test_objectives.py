@@ -91,8 +91,9 @@ def ball(number: Fraction) -> arb:
     return arb(number.numerator) / arb(number.denominator)
 
 
-def of(family: str, numbers: Numbers) -> Profile:
-    """The formula that engines run, and the family's second derivative from its definition."""
+def of(family: str, numbers: Numbers, radial: bool = False) -> Profile:
+    """The formula that engines run, and the family's second derivative from its definition; the right side on both, if
+    radial."""
     (objective,) = profiles(family, 1)
     arithmetic = Balls(BITS)
     known = {p: evaluate(numbers[p.name], {}, arithmetic) for p in objective.parameters}
@@ -101,7 +102,7 @@ def of(family: str, numbers: Numbers) -> Profile:
 
     def at(point: Fraction) -> arb:
         if point not in cache:
-            cache[point] = formula(ball(point))
+            cache[point] = -formula(ball(-point)) if radial and point < 0 else formula(ball(point))
         return cache[point]
 
     n = {name: Fraction(int(v.p), int(v.q)) for name, v in numbers.items()}
@@ -114,7 +115,7 @@ def of(family: str, numbers: Numbers) -> Profile:
 
     bend: Callable[[Fraction, Fraction], arb] = steepest
     if family in FAMILIES:
-        shape = Shape.of(numbers)
+        shape = Shape.of(numbers, radial)
         marks = shape.marks
 
         def piecewise(low: Fraction, high: Fraction) -> arb:
@@ -163,6 +164,14 @@ def of(family: str, numbers: Numbers) -> Profile:
             return k if any(low <= b and a <= high for a, b in rises) else arb(0)
 
         bend = clamped
+    if radial and family not in FAMILIES:
+        whole = bend
+
+        def mirrored(low: Fraction, high: Fraction) -> arb:
+            inner = Fraction(0) if low < 0 < high else min(abs(low), abs(high))
+            return whole(inner, max(abs(low), abs(high)))
+
+        bend = mirrored
     return Profile(at, bend, marks, turn)
 
 

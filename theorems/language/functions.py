@@ -1,8 +1,9 @@
 """The formulas that are run: scalar objective profiles, each written once as a SymPy expression; and the noise laws.
 
 A d-dimensional objective is ``f(x) = sum_i phi_i(x_i; p_i)``, with one family for all coordinates or one for each
-(their names joined by ``+``). Values are written with Min, Max and Abs, so that they do not overflow where the gradient
-is finite, and so that differentiating them by parts (as torch does) gives the right gradient at every kink.
+(their names joined by ``+``); or it is radial, ``f(x) = phi(|x|; p)``, named ``radial:`` and the family. Values are
+written with Min, Max and Abs, so that they do not overflow where the gradient is finite, and so that differentiating
+them by parts (as torch does) gives the right gradient at every kink.
 
 Adding a family is one entry in :data:`OBJECTIVES`; the noise laws are those of :mod:`theorems.language.noises`.
 """
@@ -129,16 +130,39 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType({o.name: o for o in _OBJE
 PLUS = "+"
 
 
+RADIAL = "radial:"
+"""What the name of a radial objective begins with: ``f(x) = phi(|x|)``, with the profile's right side, from 0 on.
+
+As ``phi'(0) = 0``, f is differentiable at 0 as well, where its gradient is 0; elsewhere it is ``phi'(r) x/r``. What a
+profile has on its left is not used, and neither are numbers that describe it.
+"""
+
+
+def is_radial(name: str) -> bool:
+    """Whether an objective of this name is a profile of ``|x|``."""
+    return name.startswith(RADIAL)
+
+
+def families(name: str) -> list[str]:
+    """The names of the families in the name of an objective: of each coordinate, or the one of all, or of ``|x|``."""
+    return name.removeprefix(RADIAL).split(PLUS)
+
+
 def profiles(name: str, dimension: int) -> tuple[Objective, ...]:
-    """The profile of each coordinate: one family for all, or several joined by ``+``, one for each.
+    """The profile of each coordinate: one family for all, or several joined by ``+``, one for each. Of a radial
+    objective the one profile of ``|x|``, alone.
 
     Raises:
         ValueError: for a name that is not known, or another number of them than coordinates.
     """
-    names = name.split(PLUS)
+    names = families(name)
     for part in names:
         if part not in OBJECTIVES:
             raise ValueError(f"unknown objective {part!r}; known: {', '.join(sorted(OBJECTIVES))}")
+    if is_radial(name):
+        if len(names) > 1:
+            raise ValueError(f"a radial objective has one profile, not {len(names)}: {name!r}")
+        return (OBJECTIVES[names[0]],)
     if len(names) == 1:
         return (OBJECTIVES[name],) * dimension
     if len(names) != dimension:
