@@ -1,9 +1,10 @@
-"""``python -m harness.schemas``: write the schema of the present version."""
+"""``python -m harness.schemas``: write the schemas of the present versions."""
 
 from pathlib import Path
 
-from harness.schemas import SCHEMA_VERSION, generated, schema_name
+from harness.schemas import PRESENT, generated, schema_name
 
-target = Path(__file__).resolve().parent / schema_name(SCHEMA_VERSION)
-target.write_text(generated(SCHEMA_VERSION), encoding="utf-8")
-print(target.name)
+for kind, version in PRESENT.items():
+    target = Path(__file__).resolve().parent / schema_name(version, kind)
+    target.write_text(generated(version, kind), encoding="utf-8")
+    print(target.name)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
 from fuzz.datasets import Dataset, load
 from fuzz.logistic import Logistic
@@ -24,6 +25,7 @@ from harness.audit_letters import Form
 from harness.audit_record import read_audit, record_of, replay_audit
 from harness.cli import main
 from harness.finding import FindingError
+from harness.schemas import published
 from theorems.catalogue import load_catalogue
 from theorems.language import F0, AverageGradientNorm, BoundedVariance, T, Theorem, Upper, c, eta, sigma, sqrt
 from theorems.language.assumptions import BatchClipping, PerSampleClipping
@@ -151,6 +153,13 @@ def test_a_violation_is_checked_from_its_file_alone(violation: Any) -> None:
     # "flowers" is no set that is shipped.
     assert result.shipped is None
     assert result.lines()[-1] == "REPRODUCED"
+
+
+def test_a_record_meets_its_published_schema(violation: Any) -> None:
+    schema = Draft202012Validator(json.loads(published(1, "audit")))
+    schema.validate(json.loads(violation.text()))
+    with pytest.raises(ValidationError):
+        schema.validate({**json.loads(violation.text()), "more": 1})
 
 
 def resealed(record: Any, **changes: Any) -> str:

@@ -130,11 +130,11 @@ def test_replay_takes_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str
 # -- schemas -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_the_published_schema_is_that_of_the_model(version: int) -> None:
+@pytest.mark.parametrize(("kind", "version"), [("finding", 1), ("finding", 2), ("audit", 1)])
+def test_the_published_schema_is_that_of_the_model(kind: str, version: int) -> None:
     """That of version 1 must never change again, for files of that version lie elsewhere."""
-    assert published(version) == generated(version)
-    schema = json.loads(published(version))
+    assert published(version, kind) == generated(version, kind)
+    schema = json.loads(published(version, kind))
     Draft202012Validator.check_schema(schema)
     assert schema["additionalProperties"] is False
 
@@ -154,6 +154,8 @@ def test_findings_meet_their_schema(bias_finding: Finding, run_finding: Finding)
 def test_a_schema_that_was_never_published_is_told() -> None:
     with pytest.raises(ValueError, match="no schema of version 3"):
         published(3)
+    with pytest.raises(ValueError, match="no schema of version 2 was published of 'audit'"):
+        published(2, "audit")
     assert schemas.schema_name(schemas.SCHEMA_VERSION) == "finding-2.json"
 
 
