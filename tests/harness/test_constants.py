@@ -92,6 +92,7 @@ def test_both_ends_meet_for_the_lower_bound(pool: SolverPool) -> None:
     assert (result.low.value, result.high.value) == (Rational(1, 4), Rational(1, 4))
 
 
+@pytest.mark.slow
 def test_a_lower_bound_on_runs_is_not_forbidden_by_a_bound_that_chooses_its_start(pool: SolverPool) -> None:
     result = constant(CATALOGUE["K23_lower_run_O"], catalogue=CATALOGUE, pool=pool, budget=FEW)
     assert result.proved is not None
@@ -122,7 +123,8 @@ def test_a_true_claim_has_no_such_ray(pool: SolverPool) -> None:
     assert result.reached.value <= 1
 
 
-@pytest.mark.parametrize("name", [pytest.param("K23_2_1_O", marks=pytest.mark.slow), "K23_3_3_light_O"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["K23_2_1_O", "K23_3_3_light_O"])
 def test_what_a_search_reaches_is_confirmed(name: str, pool: SolverPool) -> None:
     """With noise allowed, runs without noise are searched too: there the ratio is exact."""
     result = constant(

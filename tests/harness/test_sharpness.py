@@ -54,8 +54,8 @@ def statement(**change: object) -> Theorem:
     [
         ("D0", "theta <= 1", "the ball of GS"),
         ("D0_decrease", "L*eta <= 2", "claim"),
-        ("S1", "y >= 3*c", "certificate"),
-        ("S2_T", "L*eta <= 1", "the rate is at most one"),
+        pytest.param("S1", "y >= 3*c", "certificate", marks=pytest.mark.slow),
+        pytest.param("S2_T", "L*eta <= 1", "the rate is at most one", marks=pytest.mark.slow),
         ("S3", "theta < 1", "definition of b'"),
     ],
 )
