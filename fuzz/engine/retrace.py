@@ -8,6 +8,7 @@ gradient takes a step that torch would not have taken.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from fuzz.engine import run
@@ -16,8 +17,10 @@ from fuzz.engine.torch_engine import clip, length_of, value_of
 from theorems.language.functions import NOISES
 from theorems.language.quantities import FinalGap, MinGradientNorm, Quantity
 
-STRAY = 1e-9
-"""What all steps together may differ from torch's, over the greatest coordinate: float64 makes about T 1e-16 of it."""
+_UNITS = 64.0
+"""How many units of rounding a step may differ from torch's, for each dimension."""
+_SLICE = 1 << 18
+"""Numbers at a time, which bounds the memory of differentiation."""
 
 
 def retrace(batch: Batch, quantity: Quantity) -> float | None:
@@ -39,18 +42,25 @@ def retrace(batch: Batch, quantity: Quantity) -> float | None:
     recorded = run(batch, 1, record=1, checkpoints=[0]).trajectories
     assert recorded is not None
     states = torch.from_numpy(recorded[0, 0].T.copy())
-    if not bool(torch.isfinite(states).all()):
+    if not bool(torch.isfinite(states).all()) or not np.array_equal(states[:, 0].numpy(), batch.x0[0]):
         return None
     value = value_of(batch.objectives[0], torch.from_numpy(batch.objective_parameters[0].copy()))
-    places = states[:, :-1].clone().requires_grad_()
-    (gradients,) = torch.autograd.grad(value(places).sum(), places)
     threshold = torch.tensor(float(batch.clipping_threshold[0]), dtype=torch.float64)
-    moves = states[:, :-1] - float(batch.step_size[0]) * clip(gradients, threshold)
-    strayed = float((moves - states[:, 1:]).abs().max(0).values.sum())
+    dimension, steps = len(states), states.shape[1] - 1
+    strayed, longest, norms = 0.0, 0.0, []
+    for first in range(0, steps, max(1, _SLICE // dimension)):
+        last = min(first + max(1, _SLICE // dimension), steps)
+        places = states[:, first:last].clone().requires_grad_()
+        (gradients,) = torch.autograd.grad(value(places).sum(), places)
+        moves = float(batch.step_size[0]) * clip(gradients, threshold)
+        differences = states[:, first:last] - moves - states[:, first + 1 : last + 1]
+        strayed += float(differences.abs().max(0).values.sum())
+        longest = max(longest, float(moves.abs().max()))
+        norms.append(length_of(gradients))
     # Written so that NaN is no agreement.
-    if not strayed <= STRAY * float(states.abs().max()):
+    if not strayed <= _UNITS * dimension * steps * 2.0**-53 * (float(states.abs().max()) + longest):
         return None
     if quantity == FinalGap:
         return max(0.0, float(value(states[:, -1:]).sum()))
-    norms = length_of(gradients)
-    return float(norms.min() if quantity == MinGradientNorm else norms.mean())
+    norm = torch.cat(norms)
+    return float(norm.min() if quantity == MinGradientNorm else norm.mean())

@@ -35,6 +35,14 @@ def test_it_says_what_a_run_says(instance: Instance, quantity: Quantity) -> None
     assert retrace(batch, quantity) == pytest.approx(own, rel=1e-12, abs=1e-15)
 
 
+@pytest.mark.parametrize("instance", CASES, ids=lambda i: i.objective)
+def test_slices_change_nothing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = Batch.of([instance])
+    whole = [retrace(batch, q) for q in (AverageGradientNorm, MinGradientNorm, FinalGap)]
+    monkeypatch.setattr(fuzz.engine.retrace, "_SLICE", 14)
+    assert [retrace(batch, q) for q in (AverageGradientNorm, MinGradientNorm, FinalGap)] == whole
+
+
 def strayed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """Let the compiled kernel's run be another one."""
 
@@ -47,7 +55,7 @@ def strayed(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
 
 
 def one_step_off(_: Batch, states: Any) -> Any:
-    states[0, 0, 100:] *= 1 + 1e-8
+    states[0, 0, 100:] *= 1 + 1e-11
     return states
 
 
@@ -56,12 +64,16 @@ def not_finite(_: Batch, states: Any) -> Any:
     return states
 
 
+def another_start(_: Batch, states: Any) -> Any:
+    return 3 * states
+
+
 def another_curvature(batch: Batch, _: Any) -> Any:
-    steeper = replace(batch, objective_parameters=batch.objective_parameters * (1 + 1e-7))
+    steeper = replace(batch, objective_parameters=batch.objective_parameters * (1 + 1e-10))
     return run(steeper, 1, record=1).trajectories
 
 
-@pytest.mark.parametrize("change", [one_step_off, another_curvature, not_finite])
+@pytest.mark.parametrize("change", [one_step_off, another_start, another_curvature, not_finite])
 def test_a_kernel_that_steps_otherwise_is_not_believed(change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = Batch.of([replace(CASES[0], clipping_threshold=float("inf"), step_size=1 / 256)])
     assert retrace(batch, FinalGap) is not None
