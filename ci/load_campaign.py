@@ -272,7 +272,7 @@ def main() -> int:
         worst = max(worst, more)
         who = "driver" if process == session.pid else f"worker {process}"
         rows.append(
-            (f"resident memory of {who}, MiB, second and last quarter", f"{early:.0f}, {late:.0f} ({more:+.1%})")
+            (f"resident memory of {who}, MiB, second and last quarter", f"{early:.0f}, {late:.0f} ({more:+.2%})")
         )
     minutes = last.at / 60
     how = (

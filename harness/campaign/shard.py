@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.campaign import memory
 from harness.campaign.looks import SHARD_LOOKS, AllottedLedger
 from theorems.language import Theorem
 
@@ -146,10 +147,13 @@ class Work:
         # Beside the environment: a library that was loaded before does not read that again.
         vars(numba.config)["NUMBA_NUM_THREADS"] = threads
         torch.set_num_threads(threads)
+        memory.settle()
 
     def run(self, shard: Shard, theorem: Theorem) -> ShardResult:
         """Do one shard."""
-        return run_shard(shard, theorem)
+        result = run_shard(shard, theorem)
+        memory.give_back()
+        return result
 
 
 def run_shard(shard: Shard, theorem: Theorem) -> ShardResult:
