@@ -15,7 +15,7 @@ import numba
 from fuzz.engine import generated, lanes, vmath
 from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.engine.formulas import Formula
-from fuzz.engine.printers.events import W0, by_words, needs_uniforms
+from fuzz.engine.printers.events import COS_W1, LOG_W0, W0, by_single_words, by_words, needs_uniforms
 from fuzz.engine.printers.numba_source import Kernel, numba_kernel
 from fuzz.engine.stages import Stage, in_type_of_states, names, stages
 from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, Objective, x
@@ -60,6 +60,8 @@ _FUNCTIONS = (
     "vsin",
     "vcos_turns",
     "vpower",
+    "vlog_word",
+    "vcos_word",
 )
 _LOOPS = (
     "philox_lanes",
@@ -111,38 +113,51 @@ def _switch(
     before: list[str],
     entries: list[_Entry],
     store: list[str],
+    loop: str = "for j in range(low, high)",
+    row: list[str] | None = None,
     axis: str = "j",
-    rows: str = "",
     cut: bool = True,
 ) -> str:
-    """``def name(family, ...)`` with one loop over lanes for each family, and for each q in ``range(rows)`` if given.
+    """``def name(family, ...)`` with, for each family, a loop over rows and in it one over lanes.
 
-    Numbers are those of coordinate ``axis``; ``before`` are assignments, made where they are used. With ``cut`` loops
-    are cut at elementary functions, and the function has a buffer for what they hand on.
+    Numbers are those of coordinate ``axis``, read before the loop over rows if they are the same for each; ``row`` are
+    assignments made in each row and ``before`` in each lane, where they are used. With ``cut`` loops over lanes are cut
+    at elementary functions, and the function has a buffer for what they hand on.
     """
     text = f"def {name}(family, {arguments}, {'buffer, ' if cut else ''}lanes):\n"
     for place, entry in enumerate(entries):
         text += f"    {'elif' if place else 'if'} family == {entry.number}:  # {entry.name}\n"
-        for k, read in enumerate(entry.kernel.reads):
-            text += f"        h{k} = {read.format(place=f'[instance, {axis}, {k}]')}\n"
-        text += f"        for q in range({rows}):\n" if rows else ""
-        indent = " " * (12 if rows else 8)
+        reads = [f"h{k} = {read.format(place=f'[instance, {axis}, {k}]')}" for k, read in enumerate(entry.kernel.reads)]
+        heads = ([], [*(row or []), *reads]) if axis == "j" else (reads, row or [])
+        text += "".join(f"        {line}\n" for line in heads[0])
+        text += f"        {loop}:\n"
+        text += "".join(f"            {line}\n" for line in heads[1])
         lines = [*entry.kernel.lines[:-1], *(line.format(result=entry.kernel.lines[-1]) for line in store)]
         parts = stages(lines) if cut else [Stage((), tuple(lines), ())]
         single = in_type_of_states(parts) if "v" in names(lines) else set()
         for part in parts:
             mentioned = names(part.lines)
             body = [line for line in before if line.split(" =")[0] in mentioned]
-            for read, row in part.reads:
-                body.append(f"{read} = real(buffer[{row}, i])" if read in single else f"{read} = buffer[{row}, i]")
-            body += [*part.lines, *(f"buffer[{row}, i] = {written}" for written, row in part.writes)]
-            text += f"{indent}for i in range(lanes):\n"
-            text += "".join(f"{indent}    {line}\n" for line in body)
+            for read, place_of in part.reads:
+                body.append(
+                    f"{read} = real(buffer[{place_of}, i])" if read in single else f"{read} = buffer[{place_of}, i]"
+                )
+            body += [*part.lines, *(f"buffer[{place_of}, i] = {written}" for written, place_of in part.writes)]
+            text += "            for i in range(lanes):\n"
+            text += "".join(f"                {line}\n" for line in body)
     return text + "\n\n"
 
 
-def _sample_kernel(noise: Noise) -> Kernel:
-    """A law as a kernel: counts of events are read as integers, and atoms alone in the precision of the states."""
+def _sample_kernel(noise: Noise, single: bool) -> Kernel:
+    """A law as a kernel: counts of events are read as integers, and atoms alone in the precision of the states.
+
+    For float32 states what can be is read from words in float32, which takes half the time.
+    """
+    drawn = by_single_words(noise) if single else None
+    if drawn is not None:
+        words = {LOG_W0: "vlog_word(words[k, 0, q, i])", COS_W1: "vcos_word(words[k, 1, q, i])"}
+        kernel = numba_kernel(drawn, noise.parameters, words, single=True)
+        return Kernel(kernel.lines, kernel.hoisted, ("single{place}",) * len(kernel.hoisted))
     sample, counts = by_words(noise)
     names = {U0: "u0", U1: "u1", W0: "words[k, 0, q, i]", m: "size", c: "c"}
     names |= {count: f"h{{{count}}}" for count in counts}
@@ -171,24 +186,36 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
         _Entry(k, o.name, numba_kernel(o.gradient, o.parameters, {x: "v"}, single)) for k, o in enumerate(objectives)
     ]
     values = [_Entry(k, o.name, numba_kernel(o.value, o.parameters, {x: "v"})) for k, o in enumerate(objectives)]
-    samples = [_Entry(k, n.name, _sample_kernel(n)) for k, n in enumerate(noises)]
+    samples = [_Entry(k, n.name, _sample_kernel(n, single)) for k, n in enumerate(noises)]
     free = [entry for entry, noise in zip(samples, noises, strict=True) if noise.words and not noise.depends_on_state]
     uniforms = [f"u{s} = (np.float64(words[k, {s}, q, i]) + 0.5) * 2.0**-32" for s in range(2)]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, vmath))
     text = _FUTURE + "\n\n".join(parts) + _JOINT.format(dtype=dtype)
-    text += _switch("gradients", "x, g, h, instance, j", ["v = x[j, i]"], gradients, ["g[j, i] = {result}"])
+    text += _switch("gradients", "x, g, h, instance, low, high", ["v = x[j, i]"], gradients, ["g[j, i] = {result}"])
     text += _switch(
-        "values", "x, out, h, instance, j", ["v = np.float64(x[j, i])"], values, ["out[i] += {result}"], cut=False
+        "values",
+        "x, out, h, instance, low, high",
+        ["v = np.float64(x[j, i])"],
+        values,
+        ["out[i] += {result}"],
+        cut=False,
     )
     text += _switch(
         "samples",
-        "words, k, q, norm, c, h, single, instance, j, out",
+        "words, k, first, stride, norm, c, h, single, instance, low, high, out",
         [*uniforms, "size = np.float64(norm[i])"],
         samples,
         ["out[j, i] += real({result})"],
+        row=["q = first + (j - low) * stride"],
     )
     text += _switch(
-        "draws", "words, k, rows, h, single, instance, out", uniforms, free, ["out[q, i] = real({result})"], "0", "rows"
+        "draws",
+        "words, k, rows, h, single, instance, out",
+        uniforms,
+        free,
+        ["out[q, i] = real({result})"],
+        "for q in range(rows)",
+        axis="0",
     )
     text += _switch(
         "advance",
@@ -201,8 +228,8 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
             "y = g + noise[q, i]",
             "x[0, i] = v - step_size * (min(real(1), threshold / abs(y)) * y)",
         ],
-        "0",
-        "low, high",
+        "for q in range(low, high)",
+        axis="0",
     )
     text += f"BUFFER = {1 + max((int(row) for row in re.findall(r'buffer.([0-9]+)', text)), default=0)}\n\n\n"
     loops = ("gradients", "values", "samples", "draws", "advance", *_LOOPS)

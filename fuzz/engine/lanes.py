@@ -27,16 +27,16 @@ BUFFER = 0
 ONLY_GENERATED = "this module runs inside the one that fuzz.engine.kernels generates from it"
 
 
-def gradients(family: int, x: Any, g: Any, h: Any, instance: int, j: int, buffer: Any, lanes: int) -> None:
-    """Fill g[j] with the gradient at x[j]; ``h[instance, j]`` holds the hoisted numbers.
+def gradients(family: int, x: Any, g: Any, h: Any, instance: int, low: int, high: int, buffer: Any, lanes: int) -> None:
+    """Fill g[j] with the gradient at x[j], ``low <= j < high``; ``h[instance, j]`` holds the hoisted numbers.
 
     ``buffer``, here and below, is float64 [BUFFER, lanes], for it alone.
     """
     raise NotImplementedError(ONLY_GENERATED)
 
 
-def values(family: int, x: Any, out: Any, h: Any, instance: int, j: int, lanes: int) -> None:
-    """Add the value at x[j] to out, in float64."""
+def values(family: int, x: Any, out: Any, h: Any, instance: int, low: int, high: int, lanes: int) -> None:
+    """Add the values at x[j], ``low <= j < high``, to out, in float64."""
     raise NotImplementedError(ONLY_GENERATED)
 
 
@@ -44,18 +44,22 @@ def samples(
     family: int,
     words: Any,
     k: int,
-    q: int,
+    first: int,
+    stride: int,
     size: Any,
     c: float,
     h: Any,
     single: Any,
     instance: int,
-    j: int,
+    low: int,
+    high: int,
     out: Any,
     buffer: Any,
     lanes: int,
 ) -> None:
-    """Add noise to out[j], from the words ``words[k, :, q]``; a law of the state also reads gradient norms and c.
+    """Add noise to out[j], ``low <= j < high``, from the words ``words[k, :, first + (j - low) stride]``.
+
+    A law of the state also reads gradient norms and c.
 
     ``single`` is h in the type of states: an atom that was rounded in the loop would be chosen in float64.
     """
@@ -92,6 +96,7 @@ def advance(
 
 # Of a type, and not plain: Numba would compile a function for each plain number that it is called with.
 ZERO: Any = np.int64(0)
+ONE: Any = np.int64(1)
 TWO: Any = np.int64(2)
 PRIVACY_STREAM: Any = np.int64(2)
 MASK = np.uint64(0xFFFFFFFF)
@@ -179,7 +184,7 @@ def radial_gradients(
     Where squares overflow, and ``x/r`` would be 0, ``0 r`` makes the gradient NaN.
     """
     radii(x, radius, dimension, lanes)
-    gradients(family, radius, slope, h, instance, ZERO, buffer, lanes)
+    gradients(family, radius, slope, h, instance, ZERO, ONE, buffer, lanes)
     for i in range(lanes):
         r = radius[0, i]
         slope[0, i] = (slope[0, i] / r if r > real(0) else real(0)) + real(0) * r
@@ -263,25 +268,32 @@ def add_noise(
     key0, key1, first = where
     family, streams, first_stream, layout = law
     dimension = out.shape[0]
-    for j in range(1 if layout == 2 else dimension):
-        draw = step * dimension + (j if layout == 0 else 0)
-        if draw >> 2 != drawn[k]:
-            drawn[k] = draw >> 2
+    draw = step * dimension
+    low = 0
+    while low < dimension:
+        if (draw + low) >> 2 != drawn[k]:
+            drawn[k] = (draw + low) >> 2
             for s in range(streams):
-                philox_lanes(words, k, s, key0, key1, first, draw >> 2, sample, first_stream + s, lanes)
-        if layout != 2:
-            samples(family, words, k, draw & 3, size, c, numbers, single, instance, j, out, buffer, lanes)
-            continue
+                philox_lanes(words, k, s, key0, key1, first, drawn[k], sample, first_stream + s, lanes)
+        if layout == 2:
+            break
+        # All coordinates that a block of four words, or the one word of all, is for: calls cost as much as short loops.
+        high = dimension if layout == 1 else min(dimension, ((draw + low) | 3) + 1 - draw)
+        word, stride = (draw + low) & 3, 1 - layout
+        samples(family, words, k, word, stride, size, c, numbers, single, instance, low, high, out, buffer, lanes)
+        low = high
+    if layout != 2:
+        return
+    for i in range(lanes):
+        scratch[0, i] = real(0)
+    samples(family, words, k, draw & 3, ZERO, size, c, numbers, single, instance, ZERO, ONE, scratch, buffer, lanes)
+    for axis in range(dimension):
+        still = real(1) if axis == 0 else real(0)
+        # By a row that overlaps with no other, or g and out being one array would stop vectorisation.
         for i in range(lanes):
-            scratch[0, i] = real(0)
-        samples(family, words, k, draw & 3, size, c, numbers, single, instance, ZERO, scratch, buffer, lanes)
-        for axis in range(dimension):
-            still = real(1) if axis == 0 else real(0)
-            # By a row that overlaps with no other, or g and out being one array would stop vectorisation.
-            for i in range(lanes):
-                scratch[1, i] = g[axis, i] / size[i] if size[i] > real(0) else still
-            for i in range(lanes):
-                out[axis, i] += scratch[0, i] * scratch[1, i]
+            scratch[1, i] = g[axis, i] / size[i] if size[i] > real(0) else still
+        for i in range(lanes):
+            out[axis, i] += scratch[0, i] * scratch[1, i]
 
 
 def add_clipped(
@@ -455,6 +467,7 @@ def run_tasks(
     # The words of each sample, and of the noise after clipping: a block outlasts a step where d is below 4.
     words = aligned((sample_count + 1) * 8 * breadth, np.uint32).reshape((sample_count + 1, 2, 4, breadth))
     drawn = np.empty(sample_count + 1, np.int64)
+    ends = np.empty(dimension, np.int64)
     after = (privacy_law, TWO, PRIVACY_STREAM, ZERO)
     several = algorithm != 0
     noisy = np.empty((dimension if several else 0, breadth), real)
@@ -469,6 +482,10 @@ def run_tasks(
         eta = step_size[instance]
         c = threshold[instance]
         law = (noise[instance], noise_words[instance], ZERO, noise_layout[instance])
+        # Where the stretch of coordinates of one family ends that begins at each.
+        for j in range(dimension - 1, -1, -1):
+            longer = j + 1 < dimension and objective[instance, j] == objective[instance, j + 1]
+            ends[j] = ends[j + 1] if longer else j + 1
         whole = rows > 0 and noise_free[instance] and not radial[instance]
         for block in range(start, stop, breadth):
             where = (keys[instance, 0], keys[instance, 1], first_replica + block)
@@ -527,8 +544,10 @@ def run_tasks(
                         lanes,
                     )
                 else:
-                    for j in range(dimension):
-                        gradients(objective[instance, j], x, g, objective_numbers, instance, j, buffer, lanes)
+                    j = 0
+                    while j < dimension:
+                        gradients(objective[instance, j], x, g, objective_numbers, instance, j, ends[j], buffer, lanes)
+                        j = ends[j]
                 measure(g, size, mean, poison, dimension, lanes)
                 if due < len(checkpoints) and checkpoints[due] == t:
                     for i in range(lanes):
@@ -620,10 +639,13 @@ def run_tasks(
                 final[i] = 0.0
             if radial[instance]:
                 radii(x, radius, dimension, lanes)
-                values(objective[instance, 0], radius, final, value_numbers, instance, ZERO, lanes)
+                values(objective[instance, 0], radius, final, value_numbers, instance, ZERO, ONE, lanes)
+            else:
+                j = 0
+                while j < dimension:
+                    values(objective[instance, j], x, final, value_numbers, instance, j, ends[j], lanes)
+                    j = ends[j]
             for j in range(dimension):
-                if not radial[instance]:
-                    values(objective[instance, j], x, final, value_numbers, instance, j, lanes)
                 for i in range(lanes):
                     poison[i] += real(0) * x[j, i]
             for i in range(count):

@@ -32,18 +32,19 @@ import torch
 from fuzz.engine import run
 from harness.bench.peers import workloads
 from harness.bench.peers.c_peer import build, c_runs
-from harness.bench.peers.numpy_peer import numpy_runs
+from harness.bench.peers.numpy_peer import numpy_mix, numpy_runs
 from harness.bench.peers.torch_peer import torch_runs, training_loop
 from harness.bench.peers.workloads import Workload
 
 OURS = "engine"
 WORKLOADS = ("W1", "W2", "W3")
-REFERENCE = "NumPy reference, same words"
+REFERENCE, NUMPY = "NumPy reference, same words", "NumPy, own generator"
 TARGETS: Mapping[tuple[str, str], Mapping[str, float]] = {
-    ("W1", "float32"): {REFERENCE: 15, "torch eager": 20, "JAX jit(scan)": 15, "C with Philox": 0.9},
-    ("W1", "float64"): {REFERENCE: 12},
-    ("W2", "float32"): {REFERENCE: 15},
-    ("W3", "float64"): {REFERENCE: 8},
+    ("W1", "float32"): {REFERENCE: 15, NUMPY: 15, "torch eager": 20, "JAX jit(scan)": 15, "C with Philox": 0.9},
+    ("W1", "float64"): {REFERENCE: 12, NUMPY: 12},
+    ("W2", "float32"): {REFERENCE: 15, NUMPY: 15},
+    ("W3", "float32"): {REFERENCE: 8, NUMPY: 8},
+    ("W3", "float64"): {REFERENCE: 8, NUMPY: 8},
 }
 
 
@@ -51,11 +52,15 @@ class BenchError(ValueError):
     """An option has an impossible value, or a peer is missing: one line."""
 
 
-BATCHES: Mapping[str, tuple[int, ...]] = {"W1": (4096, 16384, 65536, 131072), "W2": (128, 512, 2048)}
-"""Runs at a time that vectorised peers are tried with, beside all runs of the workload."""
+BATCHES: Mapping[str, tuple[int, ...]] = {
+    "W1": (4096, 16384, 65536, 131072),
+    "W2": (128, 512, 2048),
+    "W3": (256, 1024, 4096),
+}
+"""Runs at a time that vectorised peers are tried with, beside all runs of the workload; in W3, of each instance."""
 
-STEPS = {"W1": 2**22, "W2": 2**15}
-"""Steps that they are timed with, all runs together."""
+STEPS = {"W1": 2**22, "W2": 2**15, "W3": 2**12}
+"""Steps that they are timed with, all runs together; in W3, of each instance."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,12 @@ def speed(contender: Contender, clock: Clock) -> float:
 
 
 def at_its_best(
-    name: str, make: Callable[[int, int], Callable[[], Any]], batches: Sequence[int], steps: int, clock: Clock
+    name: str,
+    make: Callable[[int, int], Callable[[], Any]],
+    batches: Sequence[int],
+    steps: int,
+    clock: Clock,
+    instances: int = 1,
 ) -> list[Contender]:
     """A peer with the fastest of ``batches`` runs at a time, and with the last, which is the workload's own size.
 
@@ -160,11 +170,12 @@ def at_its_best(
         batches: numbers of runs, increasing.
         steps: of all runs together, about.
         clock: each is timed twice after one warm-up, and the better counts.
+        instances: that each have so many runs and steps.
     """
     found = []
     for runs in batches:
         each = max(4, steps // runs)
-        contender = Contender(name, make(runs, each), runs * each, runs)
+        contender = Contender(name, make(runs, each), runs * each * instances, runs)
         contender.go()
         found.append((max(speed(contender, clock) for _ in range(2)), contender))
     best = max(found, key=lambda pair: pair[0])[1]
@@ -180,13 +191,18 @@ def contenders(
         Contender(REFERENCE, lambda: small.run("reference", dtype), small.steps),
     ]
     if whole.name == "W3":
-        return found
+        instances = sum(len(batch) for batch in whole.batches)
+
+        def mix(runs: int, steps: int) -> Callable[[], Any]:
+            return numpy_mix(whole, dtype, runs, steps)
+
+        return [*found, *at_its_best(NUMPY, mix, BATCHES["W3"], STEPS["W3"], clock, instances)]
     batches = (*BATCHES[whole.name], len(whole.batches[0]) * whole.replicas)
 
     def add(name: str, make: Callable[[int, int], Callable[[], Any]]) -> None:
         found.extend(at_its_best(name, make, batches, STEPS[whole.name], clock))
 
-    add("NumPy, own generator", lambda runs, steps: numpy_runs(whole, dtype, runs, steps))
+    add(NUMPY, lambda runs, steps: numpy_runs(whole, dtype, runs, steps))
     add("torch eager", lambda runs, steps: torch_runs(whole, dtype, runs, steps))
     try:
         add("torch.compile", lambda runs, steps: torch_runs(whole, dtype, runs, steps, compiled=True))

@@ -179,20 +179,23 @@ class Law:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
         self.asked: list[tuple[int, int, int]] = []
         self.words: list[Array] = []
-        self.values = values
+        self.values, self.calls = values, 0
         monkeypatch.setattr(lanes, "samples", self)
 
-    def __call__(self, family: int, words: Array, k: int, q: int, *rest: Any) -> None:
-        size, c, h, single, instance, j, out, buffer, count = rest
+    def __call__(self, family: int, words: Array, k: int, first: int, stride: int, *rest: Any) -> None:
+        size, c, h, single, instance, low, high, out, buffer, count = rest
         assert (family, c, instance, count) == (5, 2.5, 3, 2)
         assert size.tolist() == [0.5, 0.0, 9.0]
         assert h is NUMBERS
         assert single is SINGLE
         assert buffer is BUFFER
-        self.asked.append((k, q, j))
-        self.words.append(words[k, :, q, :].copy())
-        for i in range(count):
-            out[j, i] += self.values[j] * (i + 1)
+        self.calls += 1
+        for j in range(low, high):
+            q = first + (j - low) * stride
+            self.asked.append((k, q, j))
+            self.words.append(words[k, :, q, :].copy())
+            for i in range(count):
+                out[j, i] += self.values[j] * (i + 1)
 
 
 NUMBERS, SINGLE, BUFFER = np.zeros(1), np.zeros(1), np.zeros((1, 3))
@@ -215,6 +218,7 @@ def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: p
     assert out.tolist() == [[1.0, 2.0, 0.0], [10.0, 20.0, 0.0], [100.0, 200.0, 0.0]]
     # Draws 6, 7 and 8: the last two words of block 1, then the first of block 2.
     assert law.asked == [(1, 2, 0), (1, 3, 1), (1, 0, 2)]
+    assert law.calls == 2, "one call for each block of words"
     assert drawn.tolist() == [-1, 2, -1]
     replicas = np.array([6, 7], np.uint32)
     for at, (block, word) in enumerate([(1, 2), (1, 3), (2, 0)]):
@@ -241,6 +245,7 @@ def test_shared_noise_reads_the_words_of_the_first_coordinate(monkeypatch: pytes
     out = noise((5, 1, 0, 1), 3, 1, np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32))
     assert out.tolist() == [[1.0, 2.0, 0.0], [10.0, 20.0, 0.0], [100.0, 200.0, 0.0]]
     assert law.asked == [(1, 3, 0), (1, 3, 1), (1, 3, 2)]
+    assert law.calls == 1
 
 
 def test_noise_along_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,3 +113,37 @@ def test_power(compiled: Any) -> None:
             exact = mpmath.mpf(v) ** mpmath.mpf(y)
             allowed = (2 + 2 * abs(y * math.log(v))) * math.ulp(float(exact))
             assert abs(mpmath.mpf(float(compiled.vpower(v, y))) - exact) < allowed
+
+
+EDGES = (0, 1, 2, 2**30 - 1, 2**30, 2**31 - 1, 2**31, 3 * 2**30, 3037000499, 3037000500, 2**32 - 2, 2**32 - 1)
+"""Words at which a fold or a binade ends."""
+
+
+def worst_of_words(compute: Callable[[Any], float], exact: Callable[[Any], Any], unit: float | None) -> float:
+    """Largest error over words, in units of the last place of float32 or, if given, of ``unit``."""
+    draw = np.random.default_rng(11)
+    even = draw.integers(0, 2**32, 1500).tolist()
+    low = np.exp2(draw.uniform(0, 32, 500)).astype(np.int64).tolist()
+    worst = 0.0
+    with mpmath.workdps(40):
+        for word in (*EDGES, *even, *low, *(2**32 - 1 - k for k in low)):
+            value = exact((mpmath.mpf(word) + 0.5) / 2**32)
+            size = float(np.spacing(np.float32(abs(value)))) if unit is None else unit
+            worst = max(worst, float(abs(mpmath.mpf(float(compute(np.uint32(word)))) - value)) / size)
+    return worst
+
+
+def test_log_of_a_word_in_single_precision() -> None:
+    compiled = kernels.load("float32").module
+    assert worst_of_words(compiled.vlog_word, mpmath.log, None) < 3
+    # A uniform that was rounded to float32 has lost all of a logarithm near 0.
+    assert worst_of_words(lambda w: np.log((np.float32(w) + np.float32(0.5)) / np.float32(2**32)), mpmath.log, None) > 9
+
+
+def test_cosine_of_a_word_in_single_precision() -> None:
+    compiled = kernels.load("float32").module
+    assert worst_of_words(compiled.vcos_word, lambda u: mpmath.cos(2 * mpmath.pi * u), 1e-7) < 2
+    # Antisymmetric without an error, so that means stay zero.
+    for word in EDGES:
+        opposite = np.uint32((word + 2**31) % 2**32)
+        assert compiled.vcos_word(opposite) == -compiled.vcos_word(np.uint32(word))

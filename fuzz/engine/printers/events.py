@@ -12,6 +12,12 @@ from theorems.language.functions import LATTICE, U0, U1, Noise
 W0 = sp.Symbol("W0", integer=True, nonnegative=True)
 """The word that :data:`~theorems.language.functions.U0` is read from."""
 
+LOG_W0 = sp.Symbol("LOG_W0", negative=True)
+"""``log U0``, read from the word."""
+
+COS_W1 = sp.Symbol("COS_W1", real=True)
+"""``cos(2 pi U1)``, read from the word."""
+
 
 def by_words(noise: Noise) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
     """The sample formula with events of fixed probability written as ``W0 < K``.
@@ -29,6 +35,21 @@ def by_words(noise: Noise) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
             counts[count] = LATTICE * event.rhs
             changes[event] = sp.Lt(W0, count)
     return noise.sample.xreplace(changes), counts
+
+
+def by_single_words(noise: Noise) -> sp.Expr | None:
+    """The sample formula in :data:`LOG_W0` and :data:`COS_W1`, for float32, if nothing else in it asks for float64.
+
+    A uniform in float32 would be 0 or 1 too often, but these two are as exact as float32 can be when they are read from
+    integers. Other functions of uniforms, and what depends on the state, have float64 alone.
+    """
+    if noise.depends_on_state or not noise.words:
+        return None
+    sample = noise.sample.xreplace({sp.log(U0): LOG_W0, sp.cos(2 * sp.pi * U1): COS_W1})
+    others = {type(call) for call in sample.atoms(sp.Function) if call.free_symbols} - {sp.Abs}
+    if needs_uniforms(sample) or others or not sample.has(LOG_W0):
+        return None
+    return sample
 
 
 def needs_uniforms(sample: sp.Expr) -> bool:
