@@ -83,11 +83,18 @@ class Budget:
 
 @dataclass
 class Meter:
-    """Counts what was spent of a budget; starts its clock when made."""
+    """Counts what was spent of a budget; starts its clock when made.
+
+    Attributes:
+        steps, evaluations: engine steps, and problems scored.
+        vain: problems that were drawn and broke a condition, so that nothing was run. Beside the budget; a race between
+            searchers counts them.
+    """
 
     budget: Budget
     steps: int = 0
     evaluations: int = 0
+    vain: int = 0
     _began: float = field(default_factory=time.perf_counter, repr=False)
 
     def add(self, steps: int, evaluations: int = 0) -> None:

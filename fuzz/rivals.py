@@ -1,6 +1,7 @@
 """Searchers that compete for the same statements: the project's own, and three that lack something it has.
 
-All score problems with the same engine in the same landscapes, never with an oracle's noise, and pay for every step.
+All score problems with the same engine in the same landscapes, never with an oracle's noise, and pay for every step, and
+one more for every problem that they drew in vain because it broke a condition.
 What a searcher believes to be a violation it proposes; whether that is a kill is for the judge to say, who runs on
 numbers of his own that nobody pays for. A searcher that is told no goes on.
 """
@@ -44,7 +45,7 @@ class Hunt:
 
     Attributes:
         killed: whether a proposal was confirmed.
-        steps: engine steps until the kill, or all that were spent.
+        steps: engine steps and problems drawn in vain until the kill, or all that were spent.
         proposals: problems that were put to the judge.
         seconds: processor time without the judge's.
         stopped: ``"killed"``, ``"budget"``, ``"clock"`` or ``"proposals"`` (a hundred were turned down).
@@ -74,6 +75,11 @@ class _Hunt:
         self._began, self._away = time.process_time(), 0.0
 
     @property
+    def steps(self) -> int:
+        """What was paid so far."""
+        return self.meter.steps + self.meter.vain
+
+    @property
     def seconds(self) -> float:
         return time.process_time() - self._began - self._away
 
@@ -85,7 +91,8 @@ class _Hunt:
 
     def check(self) -> None:
         """End the hunt if nothing is left of it."""
-        if self.meter.spent:
+        assert self.budget.steps is not None
+        if self.steps >= self.budget.steps:
             self._end("budget")
         if self.seconds > self.limit:
             self._end("clock")
@@ -126,7 +133,7 @@ class _Hunt:
             self.propose(*found)
 
     def outcome(self) -> Hunt:
-        return Hunt(self.killed, self.meter.steps, self.proposals, self.seconds, self.stopped)
+        return Hunt(self.killed, self.steps, self.proposals, self.seconds, self.stopped)
 
 
 # -- the searchers ---------------------------------------------------------------------------------------------------
@@ -143,9 +150,10 @@ def _ours(hunt: _Hunt) -> None:
             if hunt.seconds > hunt.limit:
                 hunt.check()
 
-        left = Budget(steps=max(1, hunt.budget.steps - spent))
+        left = Budget(steps=max(1, hunt.budget.steps - hunt.steps))
         result = search(hunt.theorem, left, hunt.seed + 10007 * attempt, enough=1.0, progress=tell)
         hunt.meter.steps = spent + result.steps
+        hunt.meter.vain += result.vain
         for candidate in result.candidates[:3]:
             if candidate.score - 3 * candidate.error > 1:
                 hunt.propose(candidate.problem, candidate.choices)

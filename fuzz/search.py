@@ -88,6 +88,7 @@ class SearchResult:
         regimes: best score seen in each structure that was tried, by its name; selection makes it optimistic.
         history: (steps, best score so far), for a plot.
         coverage: the regimes that were looked at; None where nothing was searched.
+        vain: problems that were drawn and broke a condition; they cost no steps.
         stopped: ``"budget"``, ``"enough"``, or ``"out of reach"`` where no engine runs what the theorem speaks of.
     """
 
@@ -100,6 +101,7 @@ class SearchResult:
     history: tuple[tuple[int, float], ...] = ()
     stopped: str = "budget"
     coverage: CoverageSummary | None = None
+    vain: int = 0
 
     @property
     def best(self) -> Candidate | None:
@@ -202,6 +204,7 @@ class _Search:
             tuple(self.history),
             stopped,
             self.coverage.summary(),
+            self.meter.vain,
         )
 
     def _join(self) -> None:

@@ -189,6 +189,7 @@ class RunLandscape:
         score, error = np.full(count, -np.inf), np.zeros(count)
         clipped = np.full(count, np.nan)
         rows = np.flatnonzero(draft.good)
+        meter.vain += count - len(rows)
         if len(rows):
             batch = self.batch(draft, rows, seed, first_id)
             letters = {name: np.broadcast_to(value, (count,))[rows] for name, value in draft.letters.items()}

@@ -86,6 +86,25 @@ def test_the_clock_ends_a_hunt(searcher: str) -> None:
     assert not found.killed
 
 
+@pytest.mark.parametrize("searcher", [pytest.param("ours", marks=pytest.mark.slow), "random", "flat CMA-ES"])
+def test_what_is_drawn_in_vain_is_paid_for(searcher: str) -> None:
+    """Hardly a draw meets this claim's conditions; a hunt comes to the end of its budget all the same."""
+    counted = []
+
+    def watched(state) -> None:
+        try:
+            SEARCHERS[searcher](state)
+        finally:
+            counted.append((state.meter.steps, state.meter.vain))
+
+    found = hunt(watched, BY_NAME["power_d2_1_slit"], Budget(steps=1000), 1, lambda *_: False, limit=60)
+    ((steps, vain),) = counted
+    assert found.stopped == "budget"
+    assert found.steps == steps + vain >= 1000
+    assert vain > 0
+    assert searcher == "ours" or vain > steps
+
+
 def test_a_hunt_ends_after_a_hundred_noes() -> None:
     def insists(state) -> None:
         while True:

@@ -220,7 +220,7 @@ def test_processes_give_the_rows_of_one(monkeypatch: pytest.MonkeyPatch) -> None
     assert [r.key for r in alone] == [r.key for r in together]
     compared = 0
     for one, other in zip(alone, together, strict=True):
-        # What the clock has ended depends on the clock: a rival that draws no problem of the claim's spends no steps.
+        # What the clock has ended depends on the clock.
         if "clock" not in (one.hunt.stopped, other.hunt.stopped):
             assert replace(one.hunt, seconds=0) == replace(other.hunt, seconds=0), one.key
             compared += 1
