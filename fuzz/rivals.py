@@ -1,9 +1,9 @@
 """Searchers that compete for the same statements: the project's own, and three that lack something it has.
 
-All score problems with the same engine in the same landscapes, never with an oracle's noise. They pay for every step, and
-one more for every problem that they drew in vain because it broke a condition. What a searcher believes to be a violation
-it proposes; whether that is a kill is for the judge to say, who runs on numbers of his own that nobody pays for. A searcher
-that is told no goes on.
+All score problems with the same engine in the same landscapes, never with an oracle's noise. They pay for every step,
+and one more for every problem that they drew in vain because it broke a condition. What a searcher believes to be a
+violation it proposes; whether that is a kill is for the judge to say, who runs on numbers of his own that nobody pays
+for. A searcher that is told no goes on.
 """
 
 from __future__ import annotations
