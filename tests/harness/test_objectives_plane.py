@@ -1,4 +1,5 @@
-"""Constants of sums over coordinates, by interval branch and bound over the plane; and rotated, in many dimensions."""
+"""Constants of sums over coordinates, by the solver, and by branch and bound over the plane; and rotated, in many
+dimensions."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 import sympy as sp
+import z3
 from flint import arb
 from test_objectives import BITS, Numbers, Profile, ball, draw, of, whole_box
+from test_objectives_radial import refuted
 
 from fuzz.constants import larger
 from fuzz.engine.printers.numpy_source import numpy_function
@@ -73,6 +76,40 @@ def pair_of(families: tuple[str, str], rng: random.Random) -> tuple[Numbers, Num
     slack = Fraction(5, 4) * max((Fraction(int(g.p), int(g.q)) for g in growths), default=Fraction(6, 5))
     return one, other, slack
 
+
+# -- GS of a sum: the steps of the proof in fuzz/smoothness.py --------------------------------------------------------
+
+# Of one coordinate: its gradient, the distance moved and the change of its gradient; ``norm`` and ``whole`` of all.
+slope, moved, change, norm, whole, L0, L1, others = z3.Reals("slope moved change norm whole L0 L1 others")
+A, B = L0 + L1 * slope, L0 + L1 * norm
+GIVEN = [slope >= 0, moved >= 0, change >= 0, norm >= 0, whole >= 0, L0 >= 0, L1 >= 0]
+INSIDE = moved**2 <= whole**2
+STEPS = {
+    "a coordinate moves no further than the point": ([*GIVEN, INSIDE, L1 * whole <= 1], L1 * moved <= 1),
+    "its bound holds with the whole gradient": (
+        [*GIVEN, slope**2 <= norm**2, change <= A * moved],
+        change**2 <= B**2 * moved**2,
+    ),
+    # Coordinate by coordinate: the sum of squares so far is ``others``, of a distance ``whole``.
+    "bounds add up": (
+        [*GIVEN, others >= 0, others <= B**2 * whole**2, change**2 <= B**2 * moved**2],
+        others + change**2 <= B**2 * (whole**2 + moved**2),
+    ),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_gs_of_a_sum_follows_from_that_of_its_profiles(step: str) -> None:
+    assert refuted(*STEPS[step]) == z3.unsat
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_for_sums_without_its_last_hypothesis_fails(step: str) -> None:
+    hypotheses, goal = STEPS[step]
+    assert refuted(hypotheses[:-1], goal) == z3.sat
+
+
+# -- HS of a sum, and rotated sums ------------------------------------------------------------------------------------
 
 PAIRS = [
     ("piecewise_exponential", "piecewise_exponential"),
