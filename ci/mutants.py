@@ -26,6 +26,8 @@ CORE = {
     "harness/evidence.py": ("tests/harness/test_evidence.py",),
     "harness/judge.py": ("tests/harness/test_judge.py",),
     # The engine's loops, clipping among them. The compiled module is made from their text; there they are plain Python.
+    # The outer loops, in runs.py, are left out: many of their mutants are sizes and types of buffers, and whole runs
+    # are slow for hundreds of them.
     "fuzz/engine/lanes.py": ("tests/fuzz/test_engine_lanes.py",),
     "harness/exact/comparison.py": (
         "tests/harness/test_exact.py::test_equal_numbers_and_their_neighbours",
@@ -39,9 +41,9 @@ CORE = {
         "tests/harness/test_exact.py::test_an_enclosure_says_how_it_was_found",
     ),
 }
-WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!rw]*"}
-"""Mutants that are asked for where no others are named. The outer loops, ``run_tasks`` and ``whole_steps``, are left
-out: many of their mutants are sizes and types of buffers, and whole runs are slow for hundreds of them."""
+WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!r]*"}
+"""Mutants that are asked for where no others are named. ``radii`` and ``radial_gradients`` are run compiled alone, by
+``test_radial.py``."""
 
 _COPIED = ("theorems", "fuzz", "harness", "tests", "ci", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 _CONFIGURATION = """
