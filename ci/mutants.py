@@ -30,15 +30,15 @@ CORE = {
     # are slow for hundreds of them.
     "fuzz/engine/lanes.py": ("tests/fuzz/test_engine_lanes.py",),
     "harness/exact/comparison.py": (
-        "tests/harness/test_exact.py::test_equal_numbers_and_their_neighbours",
-        "tests/harness/test_exact.py::test_what_cannot_be_decided_is_not_guessed",
-        "tests/harness/test_exact.py::test_conditions",
-        "tests/harness/test_exact.py::test_resolve_decides_every_case",
-        "tests/harness/test_exact.py::test_resolve_takes_the_right_one_of_two",
-        "tests/harness/test_exact.py::test_numbers_that_agree_to_all_bits_are_not_called_identical",
-        "tests/harness/test_exact.py::test_enclosures_are_rounded_outwards",
-        "tests/harness/test_exact.py::test_next_to_nothing_is_rounded_away_from_itself",
-        "tests/harness/test_exact.py::test_an_enclosure_says_how_it_was_found",
+        "tests/harness/test_exact_comparison.py::test_equal_numbers_and_their_neighbours",
+        "tests/harness/test_exact_comparison.py::test_what_cannot_be_decided_is_not_guessed",
+        "tests/harness/test_exact_comparison.py::test_conditions",
+        "tests/harness/test_exact_comparison.py::test_resolve_decides_every_case",
+        "tests/harness/test_exact_comparison.py::test_resolve_takes_the_right_one_of_two",
+        "tests/harness/test_exact_comparison.py::test_numbers_that_agree_to_all_bits_are_not_called_identical",
+        "tests/harness/test_exact_numbers.py::test_enclosures_are_rounded_outwards",
+        "tests/harness/test_exact_numbers.py::test_next_to_nothing_is_rounded_away_from_itself",
+        "tests/harness/test_exact_numbers.py::test_an_enclosure_says_how_it_was_found",
     ),
 }
 WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!r]*"}
