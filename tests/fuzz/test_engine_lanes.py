@@ -232,6 +232,9 @@ def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: p
     noise((5, 2, 2, 0), 1, 9, drawn, words)
     assert (words == 77).all()
     assert law.asked[-1] == (1, 1, 0)
+    # Draws 3, 4 and 5: a block begins at the second coordinate.
+    noise((5, 2, 2, 0), 3, 1, drawn, words)
+    assert law.asked[-3:] == [(1, 3, 0), (1, 0, 1), (1, 1, 2)]
 
 
 def test_a_law_of_one_stream_draws_one(monkeypatch: pytest.MonkeyPatch) -> None:
