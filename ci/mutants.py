@@ -26,22 +26,24 @@ CORE = {
     "harness/evidence.py": ("tests/harness/test_evidence.py",),
     "harness/judge.py": ("tests/harness/test_judge.py",),
     # The engine's loops, clipping among them. The compiled module is made from their text; there they are plain Python.
+    # The outer loops, in runs.py, are left out: many of their mutants are sizes and types of buffers, and whole runs
+    # are slow for hundreds of them.
     "fuzz/engine/lanes.py": ("tests/fuzz/test_engine_lanes.py",),
     "harness/exact/comparison.py": (
-        "tests/harness/test_exact.py::test_equal_numbers_and_their_neighbours",
-        "tests/harness/test_exact.py::test_what_cannot_be_decided_is_not_guessed",
-        "tests/harness/test_exact.py::test_conditions",
-        "tests/harness/test_exact.py::test_resolve_decides_every_case",
-        "tests/harness/test_exact.py::test_resolve_takes_the_right_one_of_two",
-        "tests/harness/test_exact.py::test_numbers_that_agree_to_all_bits_are_not_called_identical",
-        "tests/harness/test_exact.py::test_enclosures_are_rounded_outwards",
-        "tests/harness/test_exact.py::test_next_to_nothing_is_rounded_away_from_itself",
-        "tests/harness/test_exact.py::test_an_enclosure_says_how_it_was_found",
+        "tests/harness/test_exact_comparison.py::test_equal_numbers_and_their_neighbours",
+        "tests/harness/test_exact_comparison.py::test_what_cannot_be_decided_is_not_guessed",
+        "tests/harness/test_exact_comparison.py::test_conditions",
+        "tests/harness/test_exact_comparison.py::test_resolve_decides_every_case",
+        "tests/harness/test_exact_comparison.py::test_resolve_takes_the_right_one_of_two",
+        "tests/harness/test_exact_comparison.py::test_numbers_that_agree_to_all_bits_are_not_called_identical",
+        "tests/harness/test_exact_numbers.py::test_enclosures_are_rounded_outwards",
+        "tests/harness/test_exact_numbers.py::test_next_to_nothing_is_rounded_away_from_itself",
+        "tests/harness/test_exact_numbers.py::test_an_enclosure_says_how_it_was_found",
     ),
 }
-WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!rw]*"}
-"""Mutants that are asked for where no others are named. The outer loops, ``run_tasks`` and ``whole_steps``, are left
-out: many of their mutants are sizes and types of buffers, and whole runs are slow for hundreds of them."""
+WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!r]*"}
+"""Mutants that are asked for where no others are named. ``radii`` and ``radial_gradients`` are run compiled alone, by
+``test_radial.py``."""
 
 _COPIED = ("theorems", "fuzz", "harness", "tests", "ci", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 _CONFIGURATION = """

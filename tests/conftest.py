@@ -1,13 +1,14 @@
-"""Findings made by hand, so that reports and replays are tested apart from search and prover."""
+"""Findings made by hand, so that reports and replays are tested apart from search and prover; and a common guard."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import flint
 import pytest
 import sympy as sp
 
@@ -140,6 +141,14 @@ def make_finding(theorem: Theorem, problem: Problem, **changes: Any) -> Finding:
         "definitions": definitions_of(theorem, problem),
     }
     return seal({**content, **changes})
+
+
+@pytest.fixture
+def precision_is_put_back() -> Iterator[None]:
+    """The precision of balls belongs to everybody."""
+    before = flint.ctx.prec
+    yield
+    assert flint.ctx.prec == before
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ _LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT)
 def breadth(dimension: int) -> int:
     """Replicas at a time: more where there are few coordinates, as states and gradients should stay in the cache.
 
-    A multiple of 32, so that there is room for vectors that are not full; ``lanes.py`` says more.
+    A multiple of 32, so that there is room for vectors that are not full; ``runs.py`` says more.
     """
     return max(LANES, _MOST_LANES // (32 * dimension) * 32)
 

@@ -109,6 +109,15 @@ def assert_engines_agree(one: str, other: str, what: Batch, replicas: int = 40) 
     np.testing.assert_allclose(one_norm, other_norm, rtol=1e-13)
 
 
+def assert_single_is_near_double(what: Batch, replicas: int) -> None:
+    """float32 on the reference and compiled engines against float64 on the reference: 1e-4."""
+    double = run(what, replicas, backend="reference")
+    for backend in ("reference", "cpu"):
+        single = run(what, replicas, backend=backend, dtype="float32")
+        assert single.valid.all()
+        np.testing.assert_allclose(single.average_gradient_norm, double.average_gradient_norm, rtol=1e-4)
+
+
 def test_every_family_has_numbers_here() -> None:
     assert set(OBJECTIVE_NUMBERS) == set(OBJECTIVES)
     assert set(NOISE_NUMBERS) == set(NOISES)
@@ -169,17 +178,13 @@ def test_engines_agree_at_kinks_at_rest_and_unclipped(backend: str) -> None:
 
 
 def test_single_precision_stays_near_double() -> None:
-    """float32 on the reference and compiled engines: 1e-4 over 37 steps, smooth objectives, no oracle.
+    """Over 37 steps, smooth objectives, no oracle.
 
     An oracle's probability is rounded to the lattice, where a last-place change of the state moves an event.
     """
     whole = all_pairs(3)
     rows = [i for i, n in enumerate(whole.noises) if n != "worst_two_point"]
-    double = run(whole.take(rows), 64, backend="reference")
-    for backend in ("reference", "cpu"):
-        single = run(whole.take(rows), 64, backend=backend, dtype="float32")
-        assert single.valid.all()
-        np.testing.assert_allclose(single.average_gradient_norm, double.average_gradient_norm, rtol=1e-4)
+    assert_single_is_near_double(whole.take(rows), replicas=64)
 
 
 def test_torch_refuses_single_precision() -> None:

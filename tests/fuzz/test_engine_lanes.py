@@ -1,6 +1,6 @@
-"""The loops of ``lanes.py`` as plain Python, one lane after the other: what mutation testing changes is what runs here.
+"""The loops of ``lanes.py`` and ``runs.py`` as plain Python, one lane after the other: mutation testing changes them.
 
-The compiled module is made from the text of ``lanes.py``, which other tests run; here the functions themselves are
+The compiled module is made from their text, which other tests run; here the functions themselves are
 called, and the whole engine with them in the place of the compiled module, against the reference engine.
 """
 
@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 
-from fuzz.engine import Batch, Instance, cpu, kernels, lanes, philox, run
+from fuzz.engine import Batch, Instance, cpu, kernels, lanes, philox, run, runs
 from fuzz.engine.batch import ALGORITHMS
 
 Array = np.ndarray[Any, Any]
@@ -41,11 +41,13 @@ def generated() -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine runs ``lanes.py`` itself, with the generated loops, four lanes at a time."""
+    """The engine runs ``runs.py`` and ``lanes.py`` themselves, with the generated loops, four lanes at a time."""
     made, roles = generated()
     for name, loop in made.items():
-        monkeypatch.setattr(lanes, name, loop)
-    parts = kernels.Kernels(lanes, roles["gradients"], roles["values"], roles["samples"])
+        # Those of the loops that it imports have to be put there too.
+        for module in (lanes, runs):
+            monkeypatch.setattr(module, name, loop, raising=module is lanes)
+    parts = kernels.Kernels(runs, roles["gradients"], roles["values"], roles["samples"])
     monkeypatch.setattr(kernels, "load", lambda *_, **__: parts)
     monkeypatch.setattr(cpu, "breadth", lambda _: 4)
     # In this thread, where nobody is told of divisions by zero.
@@ -230,6 +232,9 @@ def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: p
     noise((5, 2, 2, 0), 1, 9, drawn, words)
     assert (words == 77).all()
     assert law.asked[-1] == (1, 1, 0)
+    # Draws 3, 4 and 5: a block begins at the second coordinate.
+    noise((5, 2, 2, 0), 3, 1, drawn, words)
+    assert law.asked[-3:] == [(1, 3, 0), (1, 0, 1), (1, 1, 2)]
 
 
 def test_a_law_of_one_stream_draws_one(monkeypatch: pytest.MonkeyPatch) -> None:

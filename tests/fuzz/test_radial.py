@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from sympy import Rational
-from test_engine_agreement import NOISE_NUMBERS, OBJECTIVE_NUMBERS, assert_engines_agree
+from test_engine_agreement import NOISE_NUMBERS, OBJECTIVE_NUMBERS, assert_engines_agree, assert_single_is_near_double
 from test_engine_algorithms import SEVERAL, with_algorithm
 from test_retrace import measured
 
@@ -102,19 +102,14 @@ def test_where_squares_overflow_a_run_is_invalid(backend: str) -> None:
 
 
 def test_single_precision_stays_near_double() -> None:
-    """float32 on the reference and compiled engines: 1e-4 over 30 steps; laws whose events depend on the state aside,
-    and profiles whose curvature may be negative."""
+    """Over 30 steps; laws whose events depend on the state aside, and profiles whose curvature may be negative."""
     batch = radial(3)
     rows = [
         i
         for i, (o, n) in enumerate(zip(batch.objectives, batch.noises, strict=True))
         if n not in ("worst_two_point", "band_two_point") and "piecewise" not in o and "well" not in o
     ]
-    double = run(batch.take(rows), 32, backend="reference")
-    for backend in ("reference", "cpu"):
-        single = run(batch.take(rows), 32, backend=backend, dtype="float32")
-        assert single.valid.all()
-        np.testing.assert_allclose(single.average_gradient_norm, double.average_gradient_norm, rtol=1e-4)
+    assert_single_is_near_double(batch.take(rows), replicas=32)
 
 
 def test_a_batch_may_be_split_and_mixed_with_sums() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import flint
 import pytest
 import sympy as sp
 
@@ -19,14 +16,7 @@ from theorems.language import (
 )
 
 R, Z = sp.Rational, sp.Integer
-
-
-@pytest.fixture(autouse=True)
-def precision_is_put_back() -> Iterator[None]:
-    before = flint.ctx.prec
-    yield
-    assert flint.ctx.prec == before
-
+pytestmark = pytest.mark.usefixtures("precision_is_put_back")
 
 EQUAL = [
     (sp.sqrt(2) * sp.sqrt(3), sp.sqrt(6)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -27,14 +26,7 @@ from theorems.language import (
 )
 
 R, Z = sp.Rational, sp.Integer
-
-
-@pytest.fixture(autouse=True)
-def precision_is_put_back() -> Iterator[None]:
-    before = flint.ctx.prec
-    yield
-    assert flint.ctx.prec == before
-
+pytestmark = pytest.mark.usefixtures("precision_is_put_back")
 
 SMALL = st.fractions(-4, 4, max_denominator=12)
 

@@ -1,27 +1,21 @@
-"""Reports: what the pages say, that they stand alone, that strangers' words stay words, and the NumPy script."""
+"""Reports: what the pages say, that they stand alone, and that strangers' words stay words."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import re
-import subprocess
-import sys
 import zlib
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import sympy as sp
-from conftest import false_bias, make_finding, stuck_problem, trajectory_problem, trajectory_theorem
+from conftest import false_bias, make_finding, stuck_problem, trajectory_problem
+from reports import EVIL, evil_theorem, run_record, scripts_of, theorem_record
 
-from fuzz.engine import Batch, Instance, run
-from fuzz.instance import instance_of
 from fuzz.problem import Family, FiniteLaw, Problem
 from harness.finding import Finding
 from harness.report.figures import noise_picture, trajectory_pictures
@@ -31,69 +25,11 @@ from harness.report.hand_check import hand_check
 from harness.report.markdown import comment_markdown, escape, finding_markdown, prose
 from harness.report.meeting import bounds_meet
 from harness.report.pages import finding_page, index_page, own_script, theorem_page
-from harness.report.records import (
-    CheckRecord,
-    ConstantRecord,
-    FuzzRecord,
-    ObligationRecord,
-    ReportError,
-    RunRecord,
-    TheoremRecord,
-    load_run,
-)
-from harness.report.standalone import MOST_LINES, standalone_script
+from harness.report.records import ConstantRecord, ReportError, load_run
 from harness.report.typeset import typeset
 from harness.report.words import constant_interval
-from harness.statement import record_statement
 from theorems.catalogue import load_catalogue
-from theorems.language import Parameter, Rational, Source, Theorem, Upper, c
-from theorems.language.functions import NOISES, OBJECTIVES
-from theorems.language.quantities import QUANTITIES, StuckGradientNorm
-from theorems.language.units import GRADIENT
-
-NUMPY_ALONE = """
-import runpy, sys
-allowed = set(sys.stdlib_module_names) | {"numpy"}
-class Only:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in allowed:
-            raise ImportError(f"{name} is not NumPy")
-sys.meta_path.insert(0, Only())
-sys.path = [p for p in sys.path if p]
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
-EVIL = "<script>alert(1)</script>"
-
-
-def theorem_record(theorem: Theorem, **changes: object) -> TheoremRecord:
-    obligation = ObligationRecord(
-        name="units", kind="units", verdict="holds", solvers={}, seconds=0.0, model=None, reason="", statement="",
-        latex="", says="fine", query=None,
-    )  # fmt: skip
-    fields: dict[str, object] = {
-        "statement": record_statement(theorem),
-        "verdict": "refuted",
-        "word": "refuted",
-        "as_expected": False,
-        "remark": "It fails.",
-        "proof": (),
-        "check": CheckRecord(
-            verdict="no_proof", reason="no proof is given", seconds=0.1, rules=(), cited=(), obligations=(obligation,)
-        ),
-        "fuzz": FuzzRecord(
-            verdict="refuted", score=1.25, score_lower=1.25, log10_e=None, problem="a quadratic", steps=1000,
-            seconds=1.0, says="Found at once.",
-        ),
-        "findings": (),
-    }  # fmt: skip
-    return TheoremRecord(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def run_record(*theorems: TheoremRecord) -> RunRecord:
-    return RunRecord(
-        schema_version=1, budget="60s", device="cpu", seed=0, alpha=1e-6, seconds=2.0, check_seconds=1.0, steps=1000,
-        versions={"python": "3.11"}, theorems=theorems,
-    )  # fmt: skip
+from theorems.language import Rational
 
 
 def test_the_finding_page_has_every_section(bias_finding: Finding) -> None:
@@ -129,13 +65,6 @@ def test_ids_are_unique_in_a_page(run_finding: Finding) -> None:
     assert len(ids) == len(set(ids))
 
 
-def scripts_of(page: str) -> list[str]:
-    """The scripts of a page; there may be no start of another one, in whatever case."""
-    found = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
-    assert len(re.findall("<script", page, flags=re.IGNORECASE)) == len(found)
-    return found
-
-
 def test_a_page_allows_its_own_script_alone(bias_finding: Finding) -> None:
     """What the policy names is the hash of the script that stands there, so that a browser runs it and no other."""
     page = finding_page(bias_finding)
@@ -145,18 +74,6 @@ def test_a_page_allows_its_own_script_alone(bias_finding: Finding) -> None:
     assert base64.b64decode(digest) == hashlib.sha256(script.encode()).digest()
     assert "default-src 'none'" in policy
     assert " on" not in " ".join(re.findall(r"<[a-z]+ [^>]*\bon[a-z]+=", page))
-
-
-def evil_theorem() -> Theorem:
-    letter = Parameter(f"a{EVIL}", GRADIENT, meaning=EVIL)
-    return Theorem(
-        name="evil",
-        title=f"{EVIL} $\\text{{{EVIL}}}$ | `x`",
-        source=Source(EVIL, f'"{EVIL}', version=EVIL),
-        given=false_bias().given,
-        when=[letter <= c],
-        claim=Upper(StuckGradientNorm, letter / 5),
-    )
 
 
 def test_words_of_a_theorem_file_stay_words() -> None:
@@ -178,129 +95,6 @@ def test_formulas_of_our_own_stay_formulas_in_markdown() -> None:
         assert prose(text) == escape(text)
 
 
-def test_words_of_a_theorem_file_do_not_run_in_the_script(tmp_path: Path) -> None:
-    bomb = "x\nimport os\r\nraise SystemExit(9)\x0c\u2028'''\"\"\""
-    theorem = false_bias(source=Source(bomb, bomb, version=bomb), title=bomb)
-    script = tmp_path / "replay.py"
-    script.write_text(standalone_script(make_finding(theorem, stuck_problem())), encoding="utf-8")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "VIOLATED" in done.stdout
-
-
-@pytest.mark.parametrize("which", ["bias_finding", "run_finding"])
-def test_the_script_needs_numpy_alone(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    finding = request.getfixturevalue(which)
-    script = tmp_path / "replay.py"
-    script.write_text(standalone_script(finding), encoding="utf-8")
-    assert len(script.read_text().splitlines()) <= MOST_LINES
-    done = subprocess.run(
-        [sys.executable, "-c", NUMPY_ALONE, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    for word in ("claimed:", "measured:", "VIOLATED", finding.statement.quantity):
-        assert word in done.stdout
-
-
-def test_the_script_says_so_when_the_claim_holds(tmp_path: Path) -> None:
-    script = tmp_path / "replay.py"
-    script.write_text(standalone_script(make_finding(false_bias(), stuck_problem(), claimed=0.25, claimed_exact="1/4")))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "not violated here" in done.stdout
-
-
-@pytest.mark.parametrize("quantity", ["StepChange", "Drift", "StuckGradientNorm", "FinalGap", "MinGradientNorm"])
-def test_the_script_knows_every_quantity_in_any_dimension(quantity: str, tmp_path: Path) -> None:
-    claim = QUANTITIES[quantity]
-    theorem = false_bias()
-    record = record_statement(theorem).model_copy(update={"quantity": quantity})
-    problem = Problem(
-        objective=Family("huber", ({"curvature": sp.Integer(1), "slope": sp.Integer(1)},) * 2),
-        noise=Family("gaussian", ({"scale": Rational(1, 10)},) * 2),
-        start=(Rational(1, 2), Rational(1, 3)),
-        step_size=Rational(1, 10),
-        clipping_threshold=sp.Integer(1),
-        steps=20,
-    )
-    maximised = claim.adversary.value == "maximises"
-    finding = make_finding(theorem, problem, statement=record, claimed=-9.0 if maximised else 9.0, claimed_exact=None)
-    script = tmp_path / "replay.py"
-    script.write_text(standalone_script(finding))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
-    # A gradient that is hardly noisy is no stuck point, and the script must see that.
-    assert done.returncode == (1 if quantity == "StuckGradientNorm" else 0), done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-@pytest.mark.parametrize("noise", sorted(NOISES))
-def test_the_script_prints_every_family(objective: str, noise: str) -> None:
-    numbers = {
-        "curvature": 1, "slope": 1, "start": 2, "steep": 3, "quartic": 1, "scale": 1, "up": 1,
-        "probability": Rational(1, 4), "degrees": 3, "sigma": 1, "index": 3, "wide": 9, "reach": 2, "low": 0, "high": 1,
-        "growth": 1, "radius": 2,
-    }  # fmt: skip
-    atoms = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
-    names = [p.name for p in NOISES[noise].parameters]
-    # Widths and bends of pieces need no more than to be numbers.
-    numbers = defaultdict(lambda: Rational(1, 2), {k: sp.sympify(v) for k, v in numbers.items()})
-    problem = Problem(
-        objective=Family(objective, ({p.name: numbers[p.name] for p in OBJECTIVES[objective].parameters},)),
-        noise=atoms if noise == "finite" else Family(noise, ({name: numbers[name] for name in names},)),
-        start=(sp.Integer(1),),
-        step_size=Rational(1, 10),
-        clipping_threshold=sp.Integer(1),
-        steps=3,
-    )
-    script = standalone_script(make_finding(trajectory_theorem(), problem, values={}))
-    assert len(script.splitlines()) <= MOST_LINES
-    compile(script, "replay.py", "exec")
-
-
-NEW_LAWS: dict[str, dict[str, sp.Expr]] = {
-    "pareto": {"scale": -sp.Integer(1), "index": Rational(5, 2)},
-    "contaminated_gaussian": {"scale": Rational(1, 2), "wide": sp.Integer(3), "probability": Rational(1, 8)},
-    "vanishing_gaussian": {"scale": sp.Integer(1), "reach": sp.Integer(1)},
-    "gradient_two_point": {"up": sp.Integer(3), "probability": Rational(1, 4)},
-    "band_two_point": {
-        "up": sp.Integer(3),
-        "probability": Rational(1, 4),
-        "low": Rational(1, 8),
-        "high": sp.Integer(9),
-    },
-    "finite": {},
-}
-
-
-@pytest.mark.parametrize("noise", NEW_LAWS)
-def test_scripts_draw_the_laws(noise: str, tmp_path: Path) -> None:
-    """The script's mean, of noise of its own, is that of the engine: 5 joint standard errors, 6e-7 each, 6 laws."""
-    two = (Rational(1, 4), (sp.Integer(3), sp.Integer(0))), (Rational(3, 4), (-sp.Integer(1), sp.Integer(0)))
-    problem = Problem(
-        objective=Family("quadratic", ({"curvature": sp.Integer(1)}, {"curvature": Rational(1, 2)})),
-        noise=FiniteLaw(two) if noise == "finite" else Family(noise, (NEW_LAWS[noise],) * 2),
-        start=(sp.Integer(1), sp.Integer(1)),
-        step_size=Rational(1, 4),
-        clipping_threshold=sp.Integer(1),
-        steps=10,
-    )
-    script = tmp_path / "replay.py"
-    script.write_text(standalone_script(make_finding(trajectory_theorem(), problem, values={}, claimed=0.01)))
-    assert max(map(len, script.read_text().splitlines())) < 420
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    line = next(line for line in done.stdout.splitlines() if line.startswith("measured:"))
-    mean, error = float(line.split()[1]), float(line.split()[-1])
-    runs = run(Batch.of([instance_of(problem)]), 20_000).average_gradient_norm[0]
-    assert abs(mean - runs.mean()) < 5 * math.hypot(error, float(runs.std()) / math.sqrt(20_000))
-    assert not np.isclose(mean, run(Batch.of([quiet(problem)]), 1).average_gradient_norm[0, 0], rtol=0.01)
-
-
-def quiet(problem: Problem) -> Instance:
-    """The same run without noise."""
-    return instance_of(replace(problem, noise=Family("none", ({},) * problem.dimension)))
-
-
 def test_pictures_of_a_finite_law() -> None:
     """Runs of a law that engines run are drawn, others are not; its histogram too where there is no table."""
     law = FiniteLaw(((Rational(1, 4), (sp.Integer(3),)), (Rational(3, 4), (-sp.Integer(1),))))
@@ -311,38 +105,6 @@ def test_pictures_of_a_finite_law() -> None:
     assert noise_picture(problem, None).startswith("<svg")
     off = FiniteLaw(((Rational(1, 3), (sp.Integer(2),)), (Rational(2, 3), (-sp.Integer(1),))))
     assert trajectory_pictures(replace(problem, noise=off), "AverageGradientNorm", 0.2, 0)[2] is None
-
-
-@pytest.mark.parametrize("quantity", ["AverageGradientNorm", "FinalGap"])
-@pytest.mark.parametrize("objective", ["piecewise_exponential", "huber+piecewise_quadratic"])
-def test_the_script_runs_shapes_of_many_numbers_with_numpy_alone(objective: str, quantity: str, tmp_path: Path) -> None:
-    """Without noise the script's number is the engine's; a claim just above is held, one just below falls."""
-    known = {p.name: Rational(1, 3) for p in OBJECTIVES["piecewise_exponential"].parameters}
-    known |= {"bend2": -Rational(2, 5), "bend4": sp.Integer(0), "width1": Rational(3, 2), "slope": Rational(1, 5)}
-    parts = objective.split("+")
-    numbers = tuple({p.name: known[p.name] for p in OBJECTIVES[part].parameters} for part in parts)
-    problem = Problem(
-        objective=Family(objective, numbers),
-        noise=Family("none", ({},) * len(parts)),
-        start=(Rational(17, 7), Rational(5, 3))[: len(parts)],
-        step_size=Rational(1, 2),
-        clipping_threshold=Rational(1, 4),
-        steps=7,
-    )
-    found = run(Batch.of([instance_of(problem)]), 1)
-    measured = float((found.final_gap if quantity == "FinalGap" else found.average_gradient_norm)[0, 0])
-    record = record_statement(trajectory_theorem()).model_copy(update={"quantity": quantity})
-    for factor, code in ((1 - 1e-9, 0), (1 + 1e-9, 1)):
-        finding = make_finding(
-            trajectory_theorem(), problem, statement=record, values={}, claimed=measured * factor, claimed_exact=None
-        )
-        script = tmp_path / "replay.py"
-        script.write_text(standalone_script(finding))
-        assert len(script.read_text().splitlines()) <= MOST_LINES
-        done = subprocess.run(
-            [sys.executable, "-c", NUMPY_ALONE, str(script)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_the_hand_check_is_clipping_by_definition() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import false_bias, make_finding, stuck_problem
-from test_report import EVIL, evil_theorem, run_record, scripts_of, theorem_record
+from reports import EVIL, evil_theorem, run_record, scripts_of, theorem_record
 
 from harness.cli import main
 from harness.finding import Finding

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from fuzz.engine import blocks, vmath
+from fuzz.engine import block_math, blocks, vmath
 from fuzz.engine.formulas import Formula
 from fuzz.engine.printers.events import W0, by_words, needs_uniforms
 from fuzz.engine.printers.source import SourcePrinter, Target
@@ -109,7 +109,10 @@ def module_source() -> tuple[str, dict[str, dict[str, Formula]]]:
     values = [_branch(k, o.name, o.value, o.parameters, {x: "v"}, "tl.float64") for k, o in enumerate(objectives)]
     samples = [_noise_branch(k, n) for k, n in enumerate(noises)]
     given: list[Callable[..., Any]] = [
-        f for f in vars(blocks).values() if isinstance(f, FunctionType) and f.__module__ == blocks.__name__
+        f
+        for module in (blocks, block_math)
+        for f in vars(module).values()
+        if isinstance(f, FunctionType) and f.__module__ == module.__name__
     ]
     replaced = {"gradient", "value", "sample", "expm1_rest", "expm1_reduced"}
     text = _HEADER + "\n\n".join(map(inspect.getsource, (vmath.expm1_rest, vmath.expm1_reduced))) + "\n\n"
