@@ -98,7 +98,11 @@ def test_axes_follow_the_statement() -> None:
 
 @pytest.mark.parametrize(
     ("name", "steps", "regimes"),
-    [pytest.param("D1", 10**6, 12, marks=pytest.mark.slow), ("S3", 3 * 10**7, 36), ("S1", 10**4, 4)],
+    [
+        pytest.param("D1", 10**6, 12, marks=pytest.mark.slow),
+        pytest.param("S3", 3 * 10**7, 36, marks=pytest.mark.slow),
+        ("S1", 10**4, 4),
+    ],
 )
 def test_every_regime_is_looked_at(name: str, steps: int, regimes: int) -> None:
     coverage = search(CATALOGUE[name], Budget(steps=steps), 0).coverage

@@ -157,7 +157,13 @@ def test_refutes_planted_fault(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("theorem", "steps"),
-    [(S1, 10**5), (S2, 10**5), (D0, 10**4), (rate(Rational(1, 2)), 2 * 10**6), (D2, 2 * 10**6)],
+    [
+        pytest.param(S1, 10**5, marks=pytest.mark.slow),
+        pytest.param(S2, 10**5, marks=pytest.mark.slow),
+        (D0, 10**4),
+        (rate(Rational(1, 2)), 2 * 10**6),
+        (D2, 2 * 10**6),
+    ],
     ids=["S1", "S2", "D0", "D1", "D2"],
 )
 def test_silent_on_true_statement(theorem: Theorem, steps: int) -> None:
@@ -209,6 +215,7 @@ def test_symmetric_noise_has_no_bias() -> None:
     assert search(false, Budget(steps=5 * 10**4), 0, enough=1.01).score > 1.01
 
 
+@pytest.mark.slow
 def test_same_seed_same_result() -> None:
     first, second = (search(rate(Rational(1, 4)), Budget(steps=3 * 10**5), 7) for _ in range(2))
     other = search(rate(Rational(1, 4)), Budget(steps=3 * 10**5), 8)

@@ -58,6 +58,7 @@ def test_a_campaign_survives_its_workers(trouble: dict[tuple[int, int], str], tm
         assert contents(store)["findings"] == undisturbed["findings"]
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_start_end_the_campaign_in_one_line(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite") as store:
         records = begin(store, PLAN, BUDGET)
@@ -151,6 +152,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_driver_in_the_midst_of_a_shard(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(ORPHANS.format(tests=str(Path(__file__).parent)))

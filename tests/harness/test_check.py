@@ -79,7 +79,15 @@ def statement(**change: object) -> Theorem:
     return Theorem(**{**made, **change})
 
 
-@pytest.mark.parametrize("theorem", TRUE, ids=lambda t: t.name)
+LONG_PROOFS = {"K23_3_3_by_S3", "K23_2_3_O", "K23_lower_run_O"}
+"""Their proofs take both solvers some five seconds each."""
+
+
+@pytest.mark.parametrize(
+    "theorem",
+    [pytest.param(t, marks=pytest.mark.slow) if t.name in LONG_PROOFS else t for t in TRUE],
+    ids=lambda t: t.name,
+)
 def test_true_statements_are_proved_by_both_solvers(theorem: Theorem, pool: SolverPool) -> None:
     result = one(theorem, pool)
     assert result.verdict == "proved", [(o.name, o.verdict, o.reason) for o in result.obligations if not o.passed]

@@ -151,6 +151,7 @@ def test_check_in_json(tmp_path: Path) -> None:
             assert set(obligation["solvers"]) in ({"z3", "cvc5"}, set())
 
 
+@pytest.mark.slow
 def test_fuzz_in_json(tmp_path: Path) -> None:
     done = clipbounds("fuzz", "planted_descent_theta_3", "D0", "--budget", "20000steps", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -232,6 +233,7 @@ def test_an_interrupted_report_leaves_nothing(claim: Path, tmp_path: Path) -> No
     assert [p.name for p in tmp_path.iterdir()] == ["my_claim.py"]
 
 
+@pytest.mark.slow
 def test_kept_answers_are_marked_and_can_be_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIPBOUNDS_CACHE", str(tmp_path / "cache"))
     told = []

@@ -55,7 +55,7 @@ def claim(bound: object, **more: object) -> Theorem:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("K23_2_1_O", Fraction(18, 17)),
+        pytest.param("K23_2_1_O", Fraction(18, 17), marks=pytest.mark.slow),
         pytest.param("K23_3_3_light_O", Fraction(9, 8), marks=pytest.mark.slow),
         pytest.param("K23_3_3_O", Fraction(369, 272), marks=pytest.mark.slow),
     ],
@@ -155,6 +155,7 @@ def test_the_simplest_fraction(low: Fraction, width: Fraction) -> None:
         assert -(-low * q // 1) > (low + width) * q  # no integer p with low <= p/q <= high
 
 
+@pytest.mark.slow
 def test_the_command() -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()

@@ -78,6 +78,7 @@ def collected(pytester: pytest.Pytester, *arguments: str) -> list[str]:
 # -- what is collected -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example_repository(pytester: pytest.Pytester) -> None:
     pytester.copy_example(str(ROOT / "tests" / "example_repository"))
     done = run(pytester, "--junitxml=junit.xml", "--fuzz-budget", "20000steps")

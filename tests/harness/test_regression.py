@@ -49,6 +49,7 @@ def test_a_loader_that_was_edited_is_left_alone(bias_finding: Finding, tmp_path:
     assert (tmp_path / "kept" / "test_findings.py").read_text() == "# mine\n"
 
 
+@pytest.mark.slow
 def test_the_loader_judges_and_notices(bias_finding: Finding, tmp_path: Path) -> None:
     """The written test passes, under a user's strictest settings; it fails once its file is changed."""
     done = promote(stored(bias_finding, tmp_path), tmp_path / "kept")

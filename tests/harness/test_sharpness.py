@@ -56,7 +56,7 @@ def statement(**change: object) -> Theorem:
         ("D0_decrease", "L*eta <= 2", "claim"),
         pytest.param("S1", "y >= 3*c", "certificate", marks=pytest.mark.slow),
         pytest.param("S2_T", "L*eta <= 1", "the rate is at most one", marks=pytest.mark.slow),
-        ("S3", "theta < 1", "definition of b'"),
+        pytest.param("S3", "theta < 1", "definition of b'", marks=pytest.mark.slow),
     ],
 )
 def test_conditions_of_the_theory_are_sharp(name: str, condition: str, obligation: str, pool: SolverPool) -> None:
@@ -113,6 +113,7 @@ def test_a_statement_without_a_proof_is_refused(pool: SolverPool) -> None:
         sharpness(CATALOGUE["planted_d2_weaker"], catalogue=CATALOGUE, pool=pool)
 
 
+@pytest.mark.slow
 def test_the_command() -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
