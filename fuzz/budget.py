@@ -87,8 +87,7 @@ class Meter:
 
     Attributes:
         steps, evaluations: engine steps, and problems scored.
-        vain: problems that were drawn and broke a condition, so that nothing was run. Beside the budget; a race between
-            searchers counts them.
+        vain: problems that were drawn and not run. Beside the budget; a race between searchers counts them.
     """
 
     budget: Budget

@@ -88,7 +88,8 @@ class SearchResult:
         regimes: best score seen in each structure that was tried, by its name; selection makes it optimistic.
         history: (steps, best score so far), for a plot.
         coverage: the regimes that were looked at; None where nothing was searched.
-        vain: problems that were drawn and broke a condition; they cost no steps.
+        vain: problems that were drawn and not run, as they broke a condition or lay in no regime that was wanted; they
+            cost no steps.
         stopped: ``"budget"``, ``"enough"``, or ``"out of reach"`` where no engine runs what the theorem speaks of.
     """
 
@@ -361,6 +362,7 @@ class _Search:
                 if good[row] and wanted.get(regime):
                     wanted[regime] -= 1
                     chosen.append(row)
+            self.meter.vain += len(points) - len(chosen)
             if chosen:
                 self._learn(arm, points[chosen], self._evaluate(arm, points[chosen], _REPLICAS[0]))
                 wanted = {regime: left for regime, left in wanted.items() if left}

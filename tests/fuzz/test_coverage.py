@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numba
 import numpy as np
 import pytest
 
-from fuzz.budget import Budget
+from fuzz.budget import Budget, Meter
 from fuzz.coverage import CLIPPED, NOISE, START, STEP_SIZE, STEPS, Axis, Coverage, axes_of, clipped_part
 from fuzz.engine import Batch, Instance, run
-from fuzz.reading import Reading
+from fuzz.reading import Floats, Reading
 from fuzz.search import _Search, search
+from fuzz.trajectory import RunLandscape
 from theorems.catalogue import load_catalogue
 from theorems.language import T, eta, sigma
 
@@ -184,3 +186,38 @@ def test_the_batch_may_be_split_as_it_likes() -> None:
         alone = inside.evaluate(points[k : k + 1], 8, Meter(Budget(steps=10**9)), 5, 100 + k)
         assert alone.score[0] == together.score[k]
         assert alone.error[0] == together.error[k]
+
+
+def test_drafts_for_regimes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn to look for a regime, and not run, is told; a race between searchers counts it."""
+    drafted: list[int] = []
+    look = RunLandscape.places
+
+    def watched(self: RunLandscape, raw: Floats) -> Any:
+        drafted.append(len(raw))
+        return look(self, raw)
+
+    monkeypatch.setattr(RunLandscape, "places", watched)
+    scored: list[tuple[int, int]] = []
+    score = RunLandscape.evaluate
+
+    def counted(self: RunLandscape, raw: Floats, replicas: int, meter: Meter, *rest: int) -> Any:
+        before = meter.evaluations
+        result = score(self, raw, replicas, meter, *rest)
+        scored.append((len(raw), meter.evaluations - before))
+        return result
+
+    monkeypatch.setattr(RunLandscape, "evaluate", counted)
+    covered: list[int] = []
+    cover = _Search._cover
+
+    def covers(self: _Search) -> None:
+        first = len(scored)
+        cover(self)
+        covered.append(sum(count for count, _ in scored[first:]))
+
+    monkeypatch.setattr(_Search, "_cover", covers)
+    result = search(CATALOGUE["D1"], Budget(steps=3 * 10**5), 0)
+    assert sum(drafted) > 0
+    broken = sum(count - good for count, good in scored)
+    assert result.vain == broken + sum(drafted) - sum(covered)

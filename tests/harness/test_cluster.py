@@ -131,7 +131,9 @@ def test_workers_of_a_cluster_that_die_are_retried_and_poison_is_quarantined(add
             (r["theorem"], r["number"]): r["state"] for r in opened.rows("SELECT theorem, number, state FROM shards")
         }
         assert {where for where, state in states.items() if state == "quarantined"} == {(0, 1), (3, 2)}
-        failures = opened.rows("SELECT theorem, number, reason FROM failures")
+        # A try that was lost with its machine is no try of the shard's: on a busy machine the death of a node that an
+        # earlier test has killed may be told of as late as here.
+        failures = opened.rows("SELECT theorem, number, reason FROM failures WHERE counted")
         tries = [(f["theorem"], f["number"]) for f in failures]
         assert (tries.count((0, 1)), tries.count((3, 2)), tries.count((1, 1))) == (3, 3, 1)
         reasons = {(f["theorem"], f["number"]): f["reason"] for f in failures}
