@@ -70,6 +70,7 @@ def test_the_least_constant_that_is_proved(name: str, least: Fraction, pool: Sol
     assert "countermodel" in blocked.says
 
 
+@pytest.mark.slow
 def test_a_planted_claim_is_proved_above_its_true_constant_and_never_below(pool: SolverPool) -> None:
     """The bias is at most sigma, and comes as near to it as one likes: the true constant is 1."""
     proof = [Cite("S2", exact_bias), Step("claim", gives=StuckGradientNorm <= C * sigma, from_=["S2"])]

@@ -162,6 +162,7 @@ def test_a_solver_that_cannot_start_is_not_tried_again(tmp_path: Path) -> None:
     assert log.read_text() == "."
 
 
+@pytest.mark.slow
 def test_an_unanswered_solver_leaves_the_weaker_word() -> None:
     for command in (fake("time.sleep(60)"), ["/no/such/solver"], fake("print('?', flush=True)")):
         with pool_of(2.0, cvc5=command) as pool:
