@@ -50,7 +50,9 @@ def made_up(shard: Shard, chance: random.Random, structures: int) -> ShardResult
         looks=0,
         says="Made up.",
         warning="",
-        candidates=({"score": score, "error": 0.0, "regime": "made up", "problem": {"steps": shard.steps}},),
+        candidates=(
+            {"score": score, "error": 0.0, "regime": "made up", "problem": {"steps": shard.steps}, "choices": None},
+        ),
         regimes={f"objective {i}, noise {i % 7}, d = {1 + i % 4}": chance.random() for i in range(structures)},
         coverage=None,
         finding=None,

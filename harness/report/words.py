@@ -199,10 +199,11 @@ def caption_stuck(stability: str) -> str:
 
 
 def caption_over_time(finding: Finding) -> str:
-    """Below the picture of the quantity over time."""
+    """Below the picture of the quantity over time; a run without random numbers is its own mean, and has no band."""
+    mean, band = ("", "") if finding.to_problem().deterministic else ("mean ", " (band: two standard errors)")
     if finding.statement.quantity == "FinalGap":
-        return "The mean gap over time (band: two standard errors); the claim is about its last value (red: the bound)."
-    return "The mean gradient norm over time (its band: two standard errors), against the claimed bound (red)."
+        return f"The {mean}gap over time{band}; the claim is about its last value (red: the bound)."
+    return f"The {mean}gradient norm over time{band}, against the claimed bound (red)."
 
 
 def proof_cell(record: TheoremRecord) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import sympy as sp
-from conftest import false_bias, make_finding, stuck_problem, trajectory_problem
+from conftest import false_bias, make_finding, stuck_problem, trajectory_problem, trajectory_theorem
 from reports import EVIL, evil_theorem, run_record, scripts_of, theorem_record
 
 from fuzz.problem import Family, FiniteLaw, Problem
@@ -27,7 +27,7 @@ from harness.report.meeting import bounds_meet
 from harness.report.pages import finding_page, index_page, own_script, theorem_page
 from harness.report.records import ConstantRecord, ReportError, load_run
 from harness.report.typeset import typeset
-from harness.report.words import constant_interval
+from harness.report.words import caption_over_time, constant_interval
 from theorems.catalogue import load_catalogue
 from theorems.language import Rational
 
@@ -288,3 +288,14 @@ def test_a_claim_that_no_constant_saves_says_so() -> None:
     assert "along eta = z**-2, T = z**4: it outruns the terms (proved)" in page
     half = ConstantRecord.of({**hidden_constant(), "high": None})
     assert constant_interval(half) == r"C \in [0.666666, \infty)"
+
+
+def test_only_what_is_a_mean_is_called_one(finding_of: Callable[..., Finding]) -> None:
+    """Below the picture over time: with exact gradients there is neither a mean nor a band."""
+    noisy = trajectory_problem()
+    quiet = replace(noisy, noise=Family("none", ({},)))
+    for problem, says in (
+        (noisy, "The mean gradient norm over time (band: two standard errors), against"),
+        (quiet, "The gradient norm over time, against"),
+    ):
+        assert caption_over_time(finding_of(trajectory_theorem(), problem)).startswith(says)

@@ -256,3 +256,13 @@ def test_a_spreadsheet_runs_nothing(path: Path) -> None:
 def test_unknown_tables_and_forms_are_refused(table: str, form: str, says: str, path: Path) -> None:
     with pytest.raises(StoreError, match=says):
         exported(path, table, form)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_store_still_runs() -> None:
+    """Its made-up results must be what a store takes; sixty shards of each statement."""
+    script = Path(__file__).resolve().parents[2] / "ci" / "bench_store.py"
+    done = subprocess.run([sys.executable, str(script), "--shards", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| shards in the store | 2,400 |" in done.stdout
+    assert "| status page, seconds (target: below 1) |" in done.stdout

@@ -48,7 +48,8 @@
         row.hidden = !fits;
         if (row.dataset.kind === "statement") { total += 1; shown += fits ? 1 : 0; }
       });
-      count.textContent = shown === total ? total + " statements" : shown + " of " + total + " statements";
+      var noun = total === 1 ? " statement" : " statements";
+      count.textContent = shown === total ? total + noun : shown + " of " + total + noun;
       document.querySelectorAll("section[data-rows]").forEach(function (part) {
         part.querySelector(".none").hidden = part.querySelectorAll("tr[data-find]:not([hidden])").length > 0;
       });
