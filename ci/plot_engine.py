@@ -5,8 +5,8 @@ W1 in float32 (the reference and the engine also in float64), one core, processo
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,9 @@ def lines() -> dict[str, list[tuple[int, float]]]:
 
 def main() -> None:
     """Measure and draw."""
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "engine-speed.svg"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("out", nargs="?", type=Path, default=Path(__file__).parents[1] / "docs" / "engine-speed.svg")
+    target = parser.parse_args().out
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     numba.config.NUMBA_NUM_THREADS = 1
     torch.set_num_threads(1)

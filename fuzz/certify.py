@@ -1,8 +1,9 @@
 r"""Certificates: a problem meets an assumption, by a closed form proved here and decided in exact numbers.
 
 A certificate is about the problem in real arithmetic, with the law of the lattice (``theorems.language.functions``):
-uniforms are midpoints ``(k + 1/2)/N`` of ``N = 2^32`` cells, independent over draws, words and coordinates. What
-floats do to it is bounded elsewhere. What is not shown here is refused.
+uniforms are midpoints ``(k + 1/2)/N`` of ``N = 2^32`` cells, independent over draws, words and coordinates (but see
+``fuzz.lattice_laws`` for coordinates in pairs). What floats do to it is bounded elsewhere. What is not shown here is
+refused.
 
 **Smoothness**: see :func:`fuzz.smoothness.least_smoothness`.
 

@@ -39,9 +39,12 @@ r"""Why the noise laws have mean zero and at most their nominal variance: proofs
   ``1 <= K < N``, ``0 <= higher <= sigma sqrt((1 - p)/p)`` and ``lower = -higher p/(1 - p)``, so the mean is 0 and the
   variance ``higher^2 p/(1 - p) <= sigma^2``; it is one scalar along a unit vector, in any dimension.
 
-Coordinates are independent: variances add, and symmetric coordinates make a symmetric vector. A law along the gradient
-is one scalar along a unit vector: its variance is the scalar's. Laws that depend on the state have these moments given
-the past, at whatever point.
+Coordinates are independent, or in pairs: the second of a pair is ``s r(U0) cos(2 pi V)``, ``V = U1 - 1/4`` modulo 1. A
+quarter of a turn maps the midpoints onto themselves (4 divides N), so it has the law that it would have alone.
+Variances add, whatever binds coordinates; symmetric coordinates that are independent make a symmetric vector, and so do
+pairs, since half a turn of U1 is one of V. (The two are uncorrelated: the values of ``sin(4 pi U1)`` add up to 0.) A
+law along the gradient is one scalar along a unit vector: its variance is the scalar's. Laws that depend on the state
+have these moments given the past, at whatever point.
 """
 
 from __future__ import annotations
@@ -140,11 +143,15 @@ _HALF_A_TURN = (
     r"$U_1\mapsto U_1+1/2 \bmod 1$ maps the midpoints of $2^{32}$ cells onto themselves and $\cos(2\pi U_1)$ to"
     r" its negative, independently in every coordinate."
 )
+_HALF_A_TURN_OF_PAIRS = (
+    r"$U_1\mapsto U_1+1/2 \bmod 1$ maps the midpoints of $2^{32}$ cells onto themselves and $\cos(2\pi U_1)$ to"
+    r" its negative; the second coordinate of a pair reads $U_1-1/4$, so both change their sign together."
+)
 _SIGN = (
     "The sign is that of $1/2-U_1$: + or - with probability 1/2 each, independent of the size and of other coordinates."
 )
 SYMMETRIC: Mapping[str, str] = {
-    "gaussian": _HALF_A_TURN,
+    "gaussian": _HALF_A_TURN_OF_PAIRS,
     "student_t": _HALF_A_TURN,
     "symmetric_chi_square": _HALF_A_TURN,
     "contaminated_gaussian": _HALF_A_TURN,

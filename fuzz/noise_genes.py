@@ -11,7 +11,7 @@ from fuzz.genes import EACH, Gene, Structure, quantise
 from fuzz.problem import Family, FiniteLaw
 from fuzz.reading import Floats, Letters
 from fuzz.simplifications import finite
-from theorems.language.noises import NOISES, Layout, probability, up
+from theorems.language.noises import NOISES, probability, up
 from theorems.language.parameters import Domain
 
 _OWN = {
@@ -35,10 +35,10 @@ def noise_genes(structure: Structure) -> list[Gene]:
     genes = [Gene("deviation", *structure.deviation)]
     if structure.noise == "finite":
         return genes + law_genes(structure)
-    if law.layout is Layout.COORDINATES and structure.dimension > EACH:
+    if law.each and structure.dimension > EACH:
         # A ladder, as of the curvatures, up or down.
         genes.append(Gene("uneven", 1e-4, 1e4))
-    elif law.layout is Layout.COORDINATES:
+    elif law.each:
         genes += [Gene(f"deviation{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     return genes + [_OWN[p.name] for p in law.parameters if p.name in _OWN]
 

@@ -126,7 +126,7 @@ def run_training(
         samples = [chosen(stream.draw(t)[0], what.objective.data.samples) for stream in streams]
         words = None
         if added is not None:
-            draws = [added.draw(t * d + j) for j in range(d)]
+            draws = added.coordinates(NOISES[PRIVACY_LAW].layout, t, d)
             words = tuple(uniform(np.stack([draw[s] for draw in draws], 1)) for s in (0, 1))
         norms[t] = engine.step(samples, words)
     return TrainingRuns(norms.mean(0), engine.value(), norms)

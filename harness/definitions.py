@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fuzz.problem import FiniteLaw, Problem
 from theorems.language.functions import NOISES
+from theorems.language.noises import Layout
 from theorems.language.theorem import Theorem
 
 
@@ -23,7 +24,9 @@ def definitions_of(theorem: Theorem, problem: Problem) -> dict[str, str]:
     if not isinstance(problem.noise, FiniteLaw):
         noise = NOISES[problem.noise.name]
         atoms = "" if noise.atoms is None else f"; atoms = {list(noise.atoms)}"
-        found[f"noise {noise.name}"] = f"sample = {noise.sample}{atoms}"
+        # Also alone a coordinate is what it would be without a partner.
+        pairs = f"; {noise.layout.value}" if noise.layout is Layout.PAIRS and problem.dimension > 1 else ""
+        found[f"noise {noise.name}"] = f"sample = {noise.sample}{atoms}{pairs}"
     return found
 
 

@@ -73,22 +73,36 @@ def tile_words(
     stream: Any,
     k0: Any,
     k1: Any,
+    EACH: tl.constexpr,
     DIMENSION: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> Any:
-    """The words of one step, [ROWS, BLOCK]: word ``draw % 4`` of block ``draw // 4`` for ``draw = step * d + j``."""
-    if DIMENSION % 4 == 0:
-        # Whole blocks: four coordinates share a call.
-        first = (tl.zeros((1, 1), tl.int64) + step) * (DIMENSION // 4)
-        block = (first + tl.arange(0, ROWS // 4)[:, None]).to(tl.uint32)
+    """The words of one step, [ROWS, BLOCK]: word ``draw % 4`` of block ``draw // 4``.
+
+    A draw is for ``EACH`` coordinates, one or two: ``draw = step * ceil(d / EACH) + j // EACH``.
+    """
+    if DIMENSION % (4 * EACH) == 0:
+        # Whole blocks: four draws share a call.
+        first = (tl.zeros((1, 1), tl.int64) + step) * (DIMENSION // (4 * EACH))
+        block = (first + tl.arange(0, ROWS // (4 * EACH))[:, None]).to(tl.uint32)
         w0, w1, w2, w3 = block_words(replica, block, sample_number, stream, k0, k1)
         joined = tl.join(tl.join(w0, w1), tl.join(w2, w3))
-        words = tl.reshape(tl.permute(joined, (0, 3, 2, 1)), (ROWS, BLOCK))
+        words = tl.reshape(tl.permute(joined, (0, 3, 2, 1)), (ROWS // EACH, BLOCK))
+        if EACH == 2:
+            words = tl.reshape(tl.permute(tl.join(words, words), (0, 2, 1)), (ROWS, BLOCK))
     else:
-        draw = (tl.zeros((1, 1), tl.int64) + step) * DIMENSION + tl.arange(0, ROWS)[:, None]
+        draws = (DIMENSION + EACH - 1) // EACH
+        draw = (tl.zeros((1, 1), tl.int64) + step) * draws + tl.arange(0, ROWS)[:, None] // EACH
         w0, w1, w2, w3 = block_words(replica, (draw >> 2).to(tl.uint32), sample_number, stream, k0, k1)
         words = pick(draw & 3, w0, w1, w2, w3)
+    return words
+
+
+def turned(words: Any, EACH: tl.constexpr, ROWS: tl.constexpr) -> Any:
+    """Second words [ROWS, BLOCK]; those of odd coordinates a quarter of a turn back, where a draw is for two."""
+    if EACH == 2:
+        words = words - ((tl.arange(0, ROWS)[:, None] & 1) << 30).to(tl.uint32)
     return words
 
 
@@ -181,7 +195,9 @@ def run_block(
     WORDS: tl.constexpr,
     SCALAR: tl.constexpr,
     ALONG: tl.constexpr,
+    EACH: tl.constexpr,
     PRIVACY: tl.constexpr,
+    PRIVACY_EACH: tl.constexpr,
     ALGORITHM: tl.constexpr,
     ROTATE: tl.constexpr,
     RECORD: tl.constexpr,
@@ -195,7 +211,7 @@ def run_block(
     ``ALGORITHM`` is a position in ``batch.ALGORITHMS``; with ``ROTATE`` (one coordinate, one sample) the four words of
     a Philox call serve four steps. Outputs are [instance, replica] and [instance, checkpoint, replica]; trajectories
     are [instance, recorded, longest + 1, d]. ``families`` [d] are the numbers of the coordinates' families, and
-    ``OBJECTIVES`` is the sum of 2 to the power of each.
+    ``OBJECTIVES`` is the sum of 2 to the power of each. ``EACH`` is the number of coordinates that a draw is for.
     """
     blocks = tl.cdiv(replicas, BLOCK)
     program = tl.program_id(0)
@@ -294,10 +310,11 @@ def run_block(
                         w1 = w0
                         noisy += shift(w0, w1, g, size, c64, noise_numbers, noise_at, inside, NOISE, ALONG, real)
                     else:
-                        w0 = tile_words(t, replica, k, 0, k0, k1, DIMENSION, ROWS, BLOCK)
+                        w0 = tile_words(t, replica, k, 0, k0, k1, EACH, DIMENSION, ROWS, BLOCK)
                         w1 = w0
                         if WORDS == 2:
-                            w1 = tile_words(t, replica, k, 1, k0, k1, DIMENSION, ROWS, BLOCK)
+                            w1 = tile_words(t, replica, k, 1, k0, k1, EACH, DIMENSION, ROWS, BLOCK)
+                            w1 = turned(w1, EACH, ROWS)
                         noisy += shift(w0, w1, g, size, c64, noise_numbers, noise_at, inside, NOISE, False, real)
                 if ALGORITHM == 1:
                     update += noisy
@@ -315,8 +332,9 @@ def run_block(
                     poison += zero * length
                 update = clip(noisy, length, c, real)
             if ALGORITHM == 3:
-                w0 = tile_words(t, replica, 0, 2, k0, k1, DIMENSION, ROWS, BLOCK)
-                w1 = tile_words(t, replica, 0, 3, k0, k1, DIMENSION, ROWS, BLOCK)
+                w0 = tile_words(t, replica, 0, 2, k0, k1, PRIVACY_EACH, DIMENSION, ROWS, BLOCK)
+                w1 = tile_words(t, replica, 0, 3, k0, k1, PRIVACY_EACH, DIMENSION, ROWS, BLOCK)
+                w1 = turned(w1, PRIVACY_EACH, ROWS)
                 update += shift(w0, w1, g, size, c64, privacy_numbers, privacy_at, inside, PRIVACY, False, real)
         x = x - step_size * update
     if RECORD:

@@ -25,7 +25,7 @@ LANES = 128
 """Replicas at a time, at least; by trial: a few kilobytes per row, so that loops cost more than calls."""
 
 _MOST_LANES = 512
-_LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT)
+_LAYOUTS = (Layout.COORDINATES, Layout.SHARED, Layout.GRADIENT, Layout.PAIRS)
 """By the numbers that ``lanes.py`` knows them by."""
 
 
@@ -123,6 +123,7 @@ def _run_chunk(
         ALGORITHMS.index(batch.algorithm),
         batch.samples,
         compiled.samples[PRIVACY_LAW].number,
+        _LAYOUTS.index(NOISES[PRIVACY_LAW].layout),
         privacy_numbers,
         privacy_numbers.astype(real),
         plan.first_replica,
@@ -131,7 +132,7 @@ def _run_chunk(
         total,
         square,
         trajectories,
-        breadth(batch.dimension),
+        min(breadth(batch.dimension), -(-plan.replicas // 32) * 32),
     ]
     threads = min(int(vars(numba.config)["NUMBA_NUM_THREADS"]), len(tasks))
     bounds = np.linspace(0, len(tasks), min(len(tasks), 8 * threads) + 1).astype(int).tolist()

@@ -24,7 +24,7 @@ from fuzz.engine.batch import ALGORITHMS, PRIVACY_LAW, Batch
 from fuzz.engine.formulas import Formula, family_numbers, hoisted_numbers
 from fuzz.engine.printers.triton_source import module_source
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
-from theorems.language.functions import NOISES, families, is_radial
+from theorems.language.functions import NOISES, Noise, families, is_radial
 from theorems.language.noises import Layout
 
 MEMORY = 2**29
@@ -258,9 +258,11 @@ def _constants(
         "FAMILIES": len(kernels.gradients),
         "NOISE": kernels.samples[noise].number,
         "WORDS": law.words,
-        "SCALAR": law.layout is not Layout.COORDINATES,
+        "SCALAR": not law.each,
+        "EACH": _coordinates_of_a_draw(law),
         "ALONG": law.along,
         "PRIVACY": kernels.samples[PRIVACY_LAW].number,
+        "PRIVACY_EACH": _coordinates_of_a_draw(NOISES[PRIVACY_LAW]),
         "ALGORITHM": ALGORITHMS.index(algorithm),
         "ROTATE": dimension == 1 and algorithm == "clipped_sgd" and law.words > 0,
         "RECORD": recorded,
@@ -269,6 +271,10 @@ def _constants(
         "BLOCK": max(16, min(_MOST_LANES, _TILE // rows)),
         "real": getattr(importlib.import_module("triton.language"), dtype),
     }
+
+
+def _coordinates_of_a_draw(law: Noise) -> int:
+    return 2 if law.layout is Layout.PAIRS else 1
 
 
 _POINTERS = {"step_counts": "*i32", "keys": "*i64", "checkpoints": "*i32", "valid": "*i8", "families": "*i32"}

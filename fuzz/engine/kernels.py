@@ -15,10 +15,20 @@ import numba
 from fuzz.engine import generated, lanes, runs, vmath
 from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.engine.formulas import Formula
-from fuzz.engine.printers.events import COS_W1, LOG_W0, W0, by_single_words, by_words, needs_uniforms
-from fuzz.engine.printers.numba_source import Kernel, numba_kernel
+from fuzz.engine.printers.events import (
+    COS_W1,
+    LOG_W0,
+    NEXT_U1,
+    SIN_W1,
+    W0,
+    by_single_words,
+    by_words,
+    needs_uniforms,
+)
+from fuzz.engine.printers.numba_source import Kernel, numba_kernel, numba_pair
 from fuzz.engine.stages import Stage, in_type_of_states, names, stages
 from theorems.language.functions import NOISES, OBJECTIVES, U0, U1, Noise, Objective, x
+from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
 _FUTURE = "from __future__ import annotations\n"
@@ -64,6 +74,7 @@ _FUNCTIONS = (
     "vpower",
     "vlog_word",
     "vcos_word",
+    "vsin_word",
 )
 _LOOPS = (
     "philox_lanes",
@@ -174,6 +185,18 @@ def _sample_kernel(noise: Noise, single: bool) -> Kernel:
     )
 
 
+def _pair_kernel(noise: Noise, single: bool) -> Kernel:
+    """Two coordinates of a law that is drawn in pairs: the first as the result, the other as ``second``."""
+    drawn = by_single_words(noise) if single else None
+    if drawn is not None:
+        words = {LOG_W0: "vlog_word(words[k, 0, q, i])", COS_W1: "vcos_word(words[k, 1, q, i])"}
+        words[SIN_W1] = "vsin_word(words[k, 1, q, i])"
+        return numba_pair(drawn, {COS_W1: SIN_W1}, noise.parameters, words, "single{place}", single=True)
+    return numba_pair(
+        noise.sample, {U1: NEXT_U1}, noise.parameters, {U0: "u0", U1: "u1", NEXT_U1: "next_u1"}, "h{place}"
+    )
+
+
 def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[str, Formula]]]:
     """The whole module as text, and its formulas by role (``gradients, values, samples``) and family.
 
@@ -189,6 +212,7 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
     ]
     values = [_Entry(k, o.name, numba_kernel(o.value, o.parameters, {x: "v"})) for k, o in enumerate(objectives)]
     samples = [_Entry(k, n.name, _sample_kernel(n, single)) for k, n in enumerate(noises)]
+    paired = [_Entry(k, n.name, _pair_kernel(n, single)) for k, n in enumerate(noises) if n.layout is Layout.PAIRS]
     free = [entry for entry, noise in zip(samples, noises, strict=True) if noise.words and not noise.depends_on_state]
     uniforms = [f"u{s} = (np.float64(words[k, {s}, q, i]) + 0.5) * 2.0**-32" for s in range(2)]
     parts = (inspect.getsource(module).replace(_FUTURE, "") for module in (lanes, runs, vmath))
@@ -209,6 +233,15 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
         samples,
         ["out[j, i] += real({result})"],
         row=["q = first + (j - low) * stride"],
+    )
+    text += _switch(
+        "pairs",
+        "words, k, first, h, single, instance, low, high, out",
+        [*uniforms, "next_u1 = (np.float64(np.uint32(words[k, 1, q, i] - QUARTER_WORD)) + 0.5) * 2.0**-32"],
+        paired,
+        ["out[j, i] += real({result})", "out[j + 1, i] += real(second)"],
+        "for j in range(low, high - 1, 2)",
+        row=["q = first + ((j - low) >> 1)"],
     )
     text += _switch(
         "draws",
@@ -234,7 +267,7 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
         axis="0",
     )
     text += f"BUFFER = {1 + max((int(row) for row in re.findall(r'buffer.([0-9]+)', text)), default=0)}\n\n\n"
-    loops = ("gradients", "values", "samples", "draws", "advance", *_LOOPS)
+    loops = ("gradients", "values", "samples", "pairs", "draws", "advance", *_LOOPS)
     text += _FOOTER.format(
         names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)], counted=_COUNTED
     )

@@ -4,6 +4,9 @@ Words are a function of where they are used, not of who asks: the key is a hash 
 the counter is (replica, draw // 4, sample, stream), and word ``draw % 4`` of the result is used, where
 ``draw = step * d + coordinate``. ``sample`` counts the samples of a step from 0. A law that needs two words per draw
 takes the second from stream 1; the noise that ``dp_sgd`` adds after clipping has sample 0 and streams 2 and 3.
+
+A law whose coordinates are drawn in pairs has ``draw = step * ceil(d/2) + coordinate // 2``; odd coordinates read the
+second word less :data:`QUARTER_TURN`, modulo 2^32.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from theorems.language.noises import Layout
+
 Words = npt.NDArray[np.uint32]
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -21,6 +26,9 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
 PRIVACY_STREAM = 2
 """First stream of the noise that is added after clipping."""
+
+QUARTER_TURN = np.uint32(2**30)
+"""A quarter of a turn, in words."""
 
 _MASK = np.uint64(0xFFFFFFFF)
 _HIGH = np.uint64(32)
@@ -89,3 +97,15 @@ class WordStream:
                 for s in range(self.streams)
             ]
         return [w[index % 4] for w in self._words]
+
+    def coordinates(self, layout: Layout, step: int, dimension: int) -> list[list[Words]]:
+        """The draws of all coordinates in one step: for each, one array [n] per stream."""
+        if layout in (Layout.SHARED, Layout.GRADIENT):
+            return [self.draw(step * dimension)] * dimension
+        if layout is Layout.COORDINATES:
+            return [self.draw(step * dimension + j) for j in range(dimension)]
+        drawn = []
+        for pair in range(-(-dimension // 2)):
+            first, second = self.draw(step * (-(-dimension // 2)) + pair)
+            drawn += [[first, second], [first, second - QUARTER_TURN]]
+        return drawn[:dimension]

@@ -13,7 +13,6 @@ from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES, U0, U1, Noise, is_radial, profiles, x
-from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -183,10 +182,9 @@ class _Stepper:
         return shift
 
     def _draw(self, law: Noise, stream: WordStream, numbers: Array, step: int, size: Array | None = None) -> Array:
-        """Coordinates of ``law``, [d, n], at gradients of norm ``size`` [n]; if shared, from the words of the first."""
+        """Coordinates of ``law``, [d, n], at gradients of norm ``size`` [n]."""
         sample = numpy_function(law.sample, (U0, U1, m, c, *law.parameters))
-        shared = law.layout is Layout.SHARED
-        draws = [stream.draw(step * self.dimension + (0 if shared else j)) for j in range(self.dimension)]
+        draws = stream.coordinates(law.layout, step, self.dimension)
         u = [uniform(np.stack(w)) for w in zip(*draws, strict=True)] + [None]
         drawn: Array = sample(u[0], u[1], size, self.threshold, *numbers).astype(self.real)
         return drawn

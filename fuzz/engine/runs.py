@@ -133,6 +133,7 @@ def run_tasks(
     algorithm: int,
     sample_count: int,
     privacy_law: int,
+    privacy_layout: int,
     privacy_numbers: Array,
     privacy_single: Array,
     first_replica: int,
@@ -165,7 +166,7 @@ def run_tasks(
     words = aligned((sample_count + 1) * 8 * breadth, np.uint32).reshape((sample_count + 1, 2, 4, breadth))
     drawn = np.empty(sample_count + 1, np.int64)
     ends = np.empty(dimension, np.int64)
-    after = (privacy_law, TWO, PRIVACY_STREAM, ZERO)
+    after = (privacy_law, TWO, PRIVACY_STREAM, privacy_layout)
     several = algorithm != 0
     noisy = np.empty((dimension if several else 0, breadth), real)
     update = np.empty((dimension if several else 0, breadth), real)

@@ -15,7 +15,6 @@ from fuzz.engine.philox import PRIVACY_STREAM, Words, WordStream
 from fuzz.engine.printers.torch_source import torch_function
 from fuzz.engine.statistics import Gatherer, Plan, Statistics
 from theorems.language.functions import NOISES, U0, U1, Noise, is_radial, profiles, x
-from theorems.language.noises import Layout
 from theorems.language.parameters import c, m
 
 BLOCK = 4096
@@ -155,10 +154,7 @@ def _noise(
         unit = torch.where(length > 0, gradient / torch.where(length > 0, length, 1.0), first_axis)
         along: torch.Tensor = sample(_uniforms(stream.draw(step * dimension)), None, length, threshold, *numbers[:, 0])
         return along * unit
-    if noise.layout is Layout.SHARED:
-        draws = [stream.draw(step * dimension)] * dimension
-    else:
-        draws = [stream.draw(step * dimension + j) for j in range(dimension)]
+    draws = stream.coordinates(noise.layout, step, dimension)
     uniforms: list[torch.Tensor | None] = [_uniforms([w[s] for w in draws]) for s in range(noise.words)]
     drawn: torch.Tensor = sample(*uniforms, *[None] * (2 - len(uniforms)), length, threshold, *numbers)
     return drawn

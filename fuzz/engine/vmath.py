@@ -247,6 +247,7 @@ def vpower(v: Any, exponent: Any) -> Any:
 
 
 WORD_HALF_ROOT = np.uint32(3037000499)
+QUARTER_WORD = np.uint32(2**30)
 ALL_ONES = np.uint32(0xFFFFFFFF)
 HALF_ROOT_BITS_32 = np.int32(0x3F3504F3)
 MANTISSA_BITS_32 = np.int32(23)
@@ -292,6 +293,11 @@ def vlog_word(word: Any) -> Any:
     fourth = fma(f, LOG_10, LOG_9)
     series = fma(z, fma(z, fma(z, fourth, third), second), first)
     return fma(whole, LN2_32, fma(z, fma(f, series, -HALF_32), f))
+
+
+def vsin_word(word: Any) -> Any:
+    """``sin(2 pi (w + 1/2) / 2^32)`` in float32, of a uint32: the cosine, a quarter of a turn before."""
+    return vcos_word(np.uint32(word - QUARTER_WORD))
 
 
 def vcos_word(word: Any) -> Any:

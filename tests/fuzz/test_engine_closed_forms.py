@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import sympy as sp
 from fuzz.engine import Batch, Instance, run
 from fuzz.finite import engine_numbers
 from fuzz.problem import FiniteLaw
-from theorems.language.noises import NOISES, Layout
+from theorems.language.noises import NOISES
 from theorems.language.parameters import c, m
 
 backends = pytest.mark.parametrize("backend", ["cpu", "reference", "torch"])
@@ -152,13 +154,13 @@ REPLICAS = 2**17
 DEVIATIONS = 5.5
 
 
-def one_step(noise: str, numbers: object, seed: int = 11) -> object:
+def one_step(noise: str, numbers: object, dtype: str = "float64") -> object:
     """The noise itself, [replicas, 3]: one unclipped step on a flat stretch of gradient (1, 1, 1)."""
     batch = Batch.of(
         [Instance("huber", {"curvature": 1.0, "slope": 1.0}, [9.0] * 3, 1.0, math.inf, 1, noise, numbers)],  # type: ignore[arg-type]
-        seed=seed,
+        seed=11,
     )
-    result = run(batch, REPLICAS, record=REPLICAS)
+    result = run(batch, REPLICAS, record=REPLICAS, dtype=dtype)
     assert result.trajectories is not None
     return 8.0 - result.trajectories[0, :, 1]
 
@@ -172,7 +174,7 @@ def assert_moments(drawn: object, variance: object) -> None:
 
 
 def test_every_law_of_coordinates_is_drawn_here() -> None:
-    assert set(DRAWN) == {n.name for n in NOISES.values() if n.words and n.layout is Layout.COORDINATES}
+    assert set(DRAWN) == {n.name for n in NOISES.values() if n.words and n.each}
 
 
 @pytest.mark.parametrize("name", list(DRAWN))
@@ -190,6 +192,30 @@ def test_noise_has_mean_zero_and_its_variance_in_every_coordinate(name: str) -> 
     # The skew is on the side that the sign says.
     if name in ("skewed_exponential", "chi_square", "pareto", "rare_exponential"):
         assert ((drawn**3).mean(0) < 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_normal_coordinates_are_independent_also_in_pairs(dtype: str) -> None:
+    """Coordinates 0 and 1 share a draw, 1 and 2 do not: their joint law in 8 by 8 cells of equal chance, by chi-square
+    of 63 degrees. It exceeds ``63 + 2 sqrt(63 t) + 2 t`` with probability below ``e^-t`` (Laurent and Massart, 2000);
+    t = 20, six times: below 2e-8."""
+    drawn = np.asarray(one_step("gaussian", {"scale": SCALES.tolist()}, dtype)) / SCALES
+    edges = [statistics.NormalDist().inv_cdf(k / 8) for k in range(1, 8)]
+    cells = np.digitize(drawn, edges)
+    limit = 63 + 2 * math.sqrt(63 * 20) + 2 * 20
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        assert chi_square(cells[:, a], cells[:, b]) < limit
+    # The same angle twice; and one radius with two angles that have nothing to do with each other.
+    assert chi_square(cells[:, 0], cells[:, 0]) > limit
+    draw = np.random.default_rng(1)
+    radius = np.sqrt(-2 * np.log1p(-draw.random(REPLICAS)))
+    poor = np.digitize(radius * np.cos(2 * np.pi * draw.random((2, REPLICAS))), edges)
+    assert chi_square(poor[0], poor[1]) > limit
+
+
+def chi_square(one: Any, other: Any) -> float:
+    counts = np.bincount(8 * one + other, minlength=64)
+    return float(((counts - REPLICAS / 64) ** 2 / (REPLICAS / 64)).sum())
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(1.03, 0.0), (1.0, 0.02)])

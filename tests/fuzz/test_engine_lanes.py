@@ -17,6 +17,7 @@ import pytest
 
 from fuzz.engine import Batch, Instance, cpu, kernels, lanes, philox, run, runs
 from fuzz.engine.batch import ALGORITHMS
+from theorems.language.noises import Layout
 
 Array = np.ndarray[Any, Any]
 FLAT = 1e200
@@ -30,13 +31,16 @@ def quiet() -> Iterator[None]:
         yield
 
 
+GENERATED = ("BUFFER", "gradients", "values", "samples", "pairs", "draws", "advance")
+
+
 @cache
 def generated() -> tuple[dict[str, Any], dict[str, Any]]:
     """The loops that are made of formulas, not compiled; and the formulas by role and family."""
     source, roles = kernels.module_source("float64", few=True)
     made: dict[str, Any] = {"__name__": "uncompiled"}
     exec(source.split("# Elementary functions are inlined")[0], made)
-    return {name: made[name] for name in ("BUFFER", "gradients", "values", "samples", "draws", "advance")}, roles
+    return {name: made[name] for name in GENERATED}, roles
 
 
 @pytest.fixture
@@ -76,6 +80,17 @@ def test_norms() -> None:
     # Lanes beyond the last are left alone.
     lanes.norms(rows([3.0, 9.0, 9.0], [4.0, 9.0, 9.0]), size, 2, 1)
     assert size.tolist() == [5.0, 7.0, 0.0]
+
+
+@pytest.mark.parametrize("dimension", [4, 5, 6, 8, 9, 64])
+def test_norms_of_many_coordinates_are_summed_in_their_order(dimension: int) -> None:
+    """Bit by bit: rows are taken together, and one after the other all the same."""
+    g = np.random.default_rng(dimension).normal(size=(dimension, 3)).astype(np.float32)
+    size, expected = np.zeros(3, np.float32), g[0, :2] * g[0, :2]
+    for row in g[1:, :2]:
+        expected = expected + row * row
+    lanes.norms(g, size, dimension, 2)
+    assert size.tolist() == [*np.sqrt(expected), 0.0]
 
 
 @pytest.mark.parametrize("dimension", [1, 2])
@@ -251,6 +266,49 @@ def test_shared_noise_reads_the_words_of_the_first_coordinate(monkeypatch: pytes
     assert out.tolist() == [[1.0, 2.0, 0.0], [10.0, 20.0, 0.0], [100.0, 200.0, 0.0]]
     assert law.asked == [(1, 3, 0), (1, 3, 1), (1, 3, 2)]
     assert law.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("dimension", "step", "asked", "alone"),
+    [
+        # Draws 0, 1; 2, 3; one block serves two steps of four coordinates.
+        (4, 1, [(2, 0, 4)], []),
+        # Three draws a step: 3, 4 and 5, the last for one coordinate.
+        (5, 1, [(3, 0, 2), (0, 2, 5)], [(1, 1, 4)]),
+        (5, 2, [(2, 0, 4)], [(1, 0, 4)]),
+        (12, 0, [(0, 0, 8), (0, 8, 12)], []),
+        (1, 5, [], [(1, 1, 0)]),
+        (9, 3, [(3, 0, 2), (0, 2, 9)], [(1, 3, 8)]),
+    ],
+)
+def test_noise_in_pairs_takes_a_draw_for_two_coordinates(
+    monkeypatch: pytest.MonkeyPatch,
+    dimension: int,
+    step: int,
+    asked: list[tuple[int, int, int]],
+    alone: list[tuple[int, int, int]],
+) -> None:
+    law, called, seen = Law(monkeypatch, [1.0] * dimension), [], []
+
+    def pairs(family: int, words: Array, k: int, first: int, *rest: Any) -> None:
+        h, single, instance, low, high, _, buffer, count = rest
+        assert (family, k, instance, count) == (5, 1, 3, 2)
+        assert h is NUMBERS
+        assert single is SINGLE
+        assert buffer is BUFFER
+        called.append((first, low, high))
+        seen.extend(words[k, :, first + (j - low) // 2, :2].copy() for j in range(low, high - 1, 2))
+
+    monkeypatch.setattr(lanes, "pairs", pairs)
+    g = np.zeros((dimension, 3))
+    arguments = (np.zeros((2, 3)), BUFFER, np.zeros((3, 2, 4, 3), np.uint32), np.full(3, -1), 1, (*KEYS, 6), step, 4)
+    lanes.add_noise(g, g, np.array([0.5, 0.0, 9.0]), *arguments, (5, 2, 2, 3), 2.5, NUMBERS, SINGLE, 3, 2)
+    assert called == asked
+    assert law.asked == alone
+    stream = philox.WordStream(KEYS, np.array([6, 7], np.uint32), 2, 4, 2)
+    expected = stream.coordinates(Layout.PAIRS, step, dimension)
+    for at, words in enumerate([*seen, *(w[:, :2] for w in law.words)]):
+        np.testing.assert_array_equal(words, expected[2 * at])
 
 
 def test_noise_along_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

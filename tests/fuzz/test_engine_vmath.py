@@ -147,3 +147,5 @@ def test_cosine_of_a_word_in_single_precision() -> None:
     for word in EDGES:
         opposite = np.uint32((word + 2**31) % 2**32)
         assert compiled.vcos_word(opposite) == -compiled.vcos_word(np.uint32(word))
+        # The sine is the cosine a quarter of a turn before.
+        assert compiled.vsin_word(np.uint32(word)) == compiled.vcos_word(np.uint32((word - 2**30) % 2**32))

@@ -19,7 +19,7 @@ from fuzz.finite import engine_numbers, why_not_run
 from fuzz.instance import instance_of
 from fuzz.lattice_laws import BOUNDED, SYMMETRIC, SYMMETRIC_LAWS
 from fuzz.problem import Family, FiniteLaw, Problem
-from theorems.language.noises import BELOW, LATTICE, NOISES, U0, U1, exponential_centre, probability, up
+from theorems.language.noises import BELOW, LATTICE, NOISES, U0, U1, Layout, exponential_centre, probability, up
 from theorems.language.parameters import m
 
 SIZES = (6, 8, 64, 256)
@@ -197,3 +197,20 @@ def test_a_finite_law_is_written_as_atoms() -> None:
     numbers = {p.name: zero for p in NOISES["finite"].parameters}
     with pytest.raises(ValueError, match="written as its atoms"):
         Problem(Family("quadratic", ({"curvature": one},)), Family("finite", (numbers,)), (one,), one, one, 3)
+
+
+@pytest.mark.parametrize("name", [n.name for n in NOISES.values() if n.layout is Layout.PAIRS])
+@pytest.mark.parametrize("size", [8, 64, 256])
+def test_pairs(name: str, size: int) -> None:
+    """The second of a pair has the law that it has alone; both together are symmetric, and uncorrelated."""
+    noise, scale = NOISES[name], {"scale": 2.0}
+    line = (np.arange(size) + 0.5) / size
+    first, second = (a.ravel() for a in np.meshgrid(line, line, indexing="ij"))
+    sample = numpy_function(noise.sample, (U0, U1, m, *noise.parameters))
+    one, other = (sample(first, u, None, scale["scale"]) for u in (second, (second - 0.25) % 1))
+    np.testing.assert_allclose(np.sort(other), np.sort(law(name, size, scale)[0]), rtol=1e-9, atol=1e-11)
+    assert abs((one * other).mean()) <= SLACK * (one**2).mean()
+    pairs, negatives = (np.round(sign * np.stack([one, other]), 9) + 0.0 for sign in (1, -1))
+    assert sorted(map(tuple, pairs.T)) == sorted(map(tuple, negatives.T))
+    # Without the quarter, or with another part of a turn, it is not so.
+    assert abs((one * sample(first, (second - 0.125) % 1, None, scale["scale"])).mean()) > 0.1

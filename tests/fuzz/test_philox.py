@@ -8,6 +8,7 @@ import pytest
 from fuzz.engine import cpu
 from fuzz.engine.cpu import LANES
 from fuzz.engine.philox import WordStream, philox4x32, stream_key, words
+from theorems.language.noises import Layout
 
 # From Random123 (kat_vectors): zeros, all ones, and digits of pi.
 KNOWN = [
@@ -49,6 +50,29 @@ def test_keys_differ_by_seed_instance_and_purpose() -> None:
     assert len(keys) == 9 * 99 * 2
     # The key is part of the contract: a stored finding must replay for ever.
     assert stream_key(0, 0, "search") == KEY_OF_ZERO
+
+
+@pytest.mark.parametrize(("dimension", "step", "draws"), [(1, 5, [5]), (2, 5, [5]), (5, 3, [9, 10, 11])])
+def test_coordinates_in_pairs_share_a_draw(dimension: int, step: int, draws: list[int]) -> None:
+    """The second of a pair reads the second word a quarter of a turn back; a last one without partner has its own."""
+    key, replicas = stream_key(0, 3, "confirm"), np.arange(10, dtype=np.uint32)
+    found = WordStream(key, replicas, 2).coordinates(Layout.PAIRS, step, dimension)
+    assert len(found) == dimension
+    for j, (first, second) in enumerate(found):
+        draw = draws[j // 2]
+        assert np.array_equal(first, words(key, replicas, draw // 4, 0, 0)[draw % 4])
+        whole = words(key, replicas, draw // 4, 0, 1)[draw % 4].astype(np.int64)
+        assert np.array_equal(second, (whole - 2**30 * (j % 2)) % 2**32)
+
+
+@pytest.mark.parametrize(
+    ("layout", "draws"), [(Layout.COORDINATES, [6, 7, 8]), (Layout.SHARED, [6] * 3), (Layout.GRADIENT, [6] * 3)]
+)
+def test_coordinates_not_in_pairs(layout: Layout, draws: list[int]) -> None:
+    key, replicas = stream_key(0, 3, "confirm"), np.arange(10, dtype=np.uint32)
+    found = WordStream(key, replicas, 1).coordinates(layout, 2, 3)
+    for (word,), draw in zip(found, draws, strict=True):
+        assert np.array_equal(word, words(key, replicas, draw // 4, 0, 0)[draw % 4])
 
 
 def test_draws_use_all_four_words_and_both_streams() -> None:

@@ -19,7 +19,7 @@ from fuzz.problem import PLAIN, Algorithm, Family, FiniteLaw, Problem
 from fuzz.rounding import _rate, rounding_allowance
 from theorems.language import AverageGradientNorm, Drift, FinalGap, MinGradientNorm, Rational
 from theorems.language.functions import OBJECTIVES, RADIAL, is_radial, x
-from theorems.language.noises import NOISES, U0, U1, Layout
+from theorems.language.noises import NOISES, U0, U1
 from theorems.language.parameters import c, m
 
 NUMBERS = {
@@ -123,10 +123,7 @@ def fifty_digits(what: Problem) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
 
     added = added_noise(what, key, replicas)
     for t in range(what.steps):
-        each = noise.layout is Layout.COORDINATES
-        drawn = [
-            [stream.draw(t * d + (j if each else 0)) for j in range(d)] if noise.words else [] for stream in streams
-        ]
+        drawn = [stream.coordinates(noise.layout, t, d) if noise.words else [] for stream in streams]
         for r, state in enumerate(states):
             slope = whole_gradient(state)
             totals[r] += mpmath.sqrt(sum(g * g for g in slope))
@@ -148,7 +145,12 @@ def added_noise(
         return lambda t, r: [mpmath.mpf(0)] * d
     law = one_sample(Family(PRIVACY_LAW, ({"scale": deviation / sp.sqrt(d)},)))
     stream = WordStream(key, replicas, NOISES[PRIVACY_LAW].words, 0, PRIVACY_STREAM)
-    return lambda t, r: [law(*(uniform(w[r]) for w in stream.draw(t * d + j)), None, None) for j in range(d)]
+
+    def added(t: int, r: int) -> list[mpmath.mpf]:
+        drawn = stream.coordinates(NOISES[PRIVACY_LAW].layout, t, d)
+        return [law(*(uniform(w[r]) for w in words), None, None) for words in drawn]
+
+    return added
 
 
 def one_sample(family: Family) -> Callable[..., mpmath.mpf]:

@@ -218,6 +218,15 @@ def test_words_say_radial() -> None:
     assert set(meant) - set(plain) == {"radial objective"}
 
 
+def test_the_meaning_of_normal_noise_says_that_coordinates_come_in_pairs() -> None:
+    """A replay in other random numbers than those of earlier versions must say why."""
+    normal = {"scale": Q(1, 2)}
+    meant = definitions_of(trajectory_theorem(), problem(noise=Family("gaussian", (normal, normal))))
+    assert "one draw for two neighbouring coordinates" in meant["noise gaussian"]
+    skewed = definitions_of(trajectory_theorem(), problem(noise=Family("skewed_exponential", (normal, normal))))
+    assert "one draw" not in skewed["noise skewed_exponential"]
+
+
 def test_the_table_for_a_pencil_is_exact() -> None:
     """At ``(3/5, -4/5)`` the slope is ``2/5``, outwards."""
     assert gradient_at(problem(), problem().start) == (Q(6, 25), Q(-8, 25))

@@ -196,6 +196,10 @@ def test_layouts_that_cannot_be_are_refused() -> None:
         Noise("x", (), 1, sp.Integer(0), sp.Integer(0), oracle=True)
     with pytest.raises(ValueError, match="takes one word per draw, not 2"):
         Noise("x", (), 2, sp.Integer(0), sp.Integer(0), layout=Layout.SHARED)
+    with pytest.raises(ValueError, match="layout PAIRS takes two words per draw, not 1"):
+        Noise("x", (), 1, sp.Integer(0), sp.Integer(0), layout=Layout.PAIRS)
+    with pytest.raises(ValueError, match="layout PAIRS is for laws that do not read the state"):
+        Noise("x", (), 2, m, sp.Integer(0), layout=Layout.PAIRS)
 
 
 @pytest.mark.parametrize("alpha", ["2.0009765625", "2.05", "2.5", "3", "5", "12", "64"])

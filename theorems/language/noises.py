@@ -8,7 +8,9 @@
 - means are exactly zero, by the symmetry of the midpoints or by exact centring;
 - continuous laws have at most their nominal variance: :mod:`fuzz.certify` has the proofs.
 
-**Layouts.** Coordinates are independent, each with numbers of its own, unless the layout says otherwise.
+**Layouts.** Coordinates are independent, each with numbers of its own, unless the layout says otherwise. In pairs
+(Box and Muller's cosine and sine) each has the same law as alone, since a quarter of a turn maps the midpoints onto
+themselves; the two are uncorrelated, and independent up to the lattice.
 
 Adding a law is one entry in :data:`NOISES`.
 """
@@ -59,6 +61,10 @@ class Layout(enum.Enum):
     """How a vector of d coordinates is made of draws."""
 
     COORDINATES = "one draw for each coordinate, with numbers of its own"
+    PAIRS = (
+        "one draw for two neighbouring coordinates, each with numbers of its own; the second reads U1 less a quarter, "
+        "modulo 1"
+    )
     SHARED = "one draw, from the words of coordinate 0, for all coordinates, each with numbers of its own"
     GRADIENT = (
         "one draw, from the words and with the numbers of coordinate 0, along u = grad f / |grad f| (along the first "
@@ -84,7 +90,8 @@ class Noise:
         says: one line for the reader, LaTeX between dollars.
 
     Raises:
-        ValueError: for an oracle that does not move along the gradient, or one draw for all coordinates of two words.
+        ValueError: for an oracle that does not move along the gradient, one draw for all coordinates of two words, or
+            pairs of another number of words than two.
     """
 
     name: str
@@ -101,15 +108,24 @@ class Noise:
     def __post_init__(self) -> None:
         if self.oracle and self.layout is not Layout.GRADIENT:
             raise ValueError(f"noise {self.name!r}: an oracle moves along the gradient, not by {self.layout.name}")
-        if self.layout is not Layout.COORDINATES and self.words != 1:
+        words = {Layout.SHARED: 1, Layout.GRADIENT: 1, Layout.PAIRS: 2}.get(self.layout, self.words)
+        if self.words != words:
+            number = "one word" if words == 1 else "two words"
             raise ValueError(
-                f"noise {self.name!r}: layout {self.layout.name} takes one word per draw, not {self.words}"
+                f"noise {self.name!r}: layout {self.layout.name} takes {number} per draw, not {self.words}"
             )
+        if self.layout is Layout.PAIRS and self.depends_on_state:
+            raise ValueError(f"noise {self.name!r}: layout {self.layout.name} is for laws that do not read the state")
 
     @property
     def along(self) -> bool:
         """Whether it is one scalar along the gradient."""
         return self.layout is Layout.GRADIENT
+
+    @property
+    def each(self) -> bool:
+        """Whether coordinates are drawn each for itself, or two by two, and not one draw for all."""
+        return self.layout in (Layout.COORDINATES, Layout.PAIRS)
 
     @property
     def depends_on_state(self) -> bool:
@@ -228,6 +244,7 @@ def _continuous() -> tuple[Noise, ...]:
             words=2,
             sample=scale * _gaussian,
             variance=scale**2,
+            layout=Layout.PAIRS,
             says="normal, by the formula of Box and Muller (1958)",
         ),
         Noise(

@@ -19,6 +19,13 @@ COS_W1 = sp.Symbol("COS_W1", real=True)
 """``cos(2 pi U1)``, read from the word."""
 
 
+SIN_W1 = sp.Symbol("SIN_W1", real=True)
+"""``sin(2 pi U1)``, read from the word."""
+
+NEXT_U1 = sp.Symbol("NEXT_U1", positive=True)
+"""``U1 - 1/4``, modulo 1: what the second coordinate of a pair reads."""
+
+
 def by_words(noise: Noise) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
     """The sample formula with events of fixed probability written as ``W0 < K``.
 

@@ -5,6 +5,7 @@ The functions are those of ``vmath.py``, which is joined with what is printed he
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
@@ -67,3 +68,39 @@ def numba_kernel(
     result = printer.print(expression)
     # As they are stored: gradients have theirs in the precision of the states.
     return Kernel((*printer.lines, result), tuple(printer.hoisted), ("h{place}",) * len(printer.hoisted))
+
+
+def numba_pair(
+    expression: sp.Expr,
+    change: Mapping[sp.Symbol, sp.Symbol],
+    parameters: tuple[sp.Symbol, ...],
+    names: dict[sp.Symbol, str],
+    read: str,
+    single: bool = False,
+) -> Kernel:
+    """Print ``expression`` for coordinate j, as the result, and with ``change`` for j + 1, as ``second``.
+
+    What does not change is evaluated once. Numbers are those that :func:`numba_kernel` hoists for one coordinate.
+
+    Args:
+        expression: the formula.
+        change: what the other coordinate reads instead.
+        parameters: symbols that are constant in the loop; each coordinate has its own.
+        names: source text of the other symbols.
+        read: the text that reads a hoisted number, ``{place}`` being its subscript.
+        single: as for :func:`numba_kernel`.
+
+    Raises:
+        UnprintableError: at a node that the printer does not know.
+    """
+    alone = numba_kernel(expression, parameters, names, single).hoisted
+    others = {p: sp.Dummy(p.name, **p.assumptions0) for p in parameters}
+    target = Target(_FUNCTIONS, _SELECT, "real({value})" if single else "{value}")
+    printer = SourcePrinter(target, names, frozenset({*parameters, *others.values()}))
+    first, second = printer.print_all([expression, expression.xreplace({**change, **others})])
+    back = {other: p for p, other in others.items()}
+    reads = []
+    for number in printer.hoisted:
+        row = "j + 1" if number.free_symbols & set(back) else "j"
+        reads.append(read.format(place=f"[instance, {row}, {alone.index(number.xreplace(back))}]"))
+    return Kernel((*printer.lines, f"second = {second}", first), tuple(printer.hoisted), tuple(reads))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy as sp
@@ -68,6 +68,14 @@ class SourcePrinter:
         Raises:
             UnprintableError: naming the node, if there is one that the printer does not know.
         """
+        return self.print_all([expression])[0]
+
+    def print_all(self, expressions: Sequence[sp.Expr]) -> list[str]:
+        """The same for several results, which share what is repeated among them.
+
+        Raises:
+            UnprintableError: as above.
+        """
         uses: Counter[sp.Basic] = Counter()
 
         def count(node: sp.Basic) -> None:
@@ -78,9 +86,10 @@ class SourcePrinter:
                 for child in node.args:
                     count(child)
 
-        count(expression)
+        for expression in expressions:
+            count(expression)
         self._shared |= {node: None for node, times in uses.items() if times > 1}
-        return self._text(expression)
+        return [self._text(expression) for expression in expressions]
 
     @staticmethod
     def _constant(node: sp.Basic) -> bool:

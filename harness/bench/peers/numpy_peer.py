@@ -12,7 +12,6 @@ from fuzz.engine.printers.numpy_source import numpy_function
 from fuzz.engine.reference import by_coordinate, clip, norm
 from harness.bench.peers.workloads import PROBABILITY, SCALE, START, STEP_SIZE, THRESHOLD, UP, Workload
 from theorems.language.functions import NOISES, U0, U1
-from theorems.language.noises import Layout
 from theorems.language.parameters import c as threshold
 from theorems.language.parameters import m
 
@@ -92,7 +91,7 @@ def _runs_of(batch: Batch, row: int, draw: np.random.Generator, kind: Any, runs:
     step_size, c = kind.type(batch.step_size[row]), kind.type(batch.clipping_threshold[row])
     sample = numpy_function(law.sample, (U0, U1, m, threshold, *law.parameters))
     x = np.repeat(batch.x0[row].astype(kind)[:, None], runs, axis=1)
-    shape = (1, runs) if law.layout is not Layout.COORDINATES else x.shape
+    shape = (1, runs) if not law.each else x.shape
     total = np.zeros(runs)
     for _ in range(steps):
         g = gradient(x)
