@@ -41,10 +41,6 @@ CORE = {
         "tests/harness/test_exact_numbers.py::test_an_enclosure_says_how_it_was_found",
     ),
 }
-WITHIN = {"fuzz/engine/lanes.py": "fuzz.engine.lanes.x_[!r]*"}
-"""Mutants that are asked for where no others are named. ``radii`` and ``radial_gradients`` are run compiled alone, by
-``test_radial.py``."""
-
 _COPIED = ("theorems", "fuzz", "harness", "tests", "ci", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 _CONFIGURATION = """
 [tool.mutmut]
@@ -184,8 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.only and not chosen.only.startswith(module.removesuffix(".py").replace("/", ".")):
             continue
         try:
-            only = chosen.only or WITHIN.get(module, "")
-            found.append((module, *mutate(module, CORE[module], only, chosen.workers)))
+            found.append((module, *mutate(module, CORE[module], chosen.only, chosen.workers)))
         except MutationError as error:
             print(f"mutants: {error}", file=sys.stderr)
             return 2

@@ -92,3 +92,22 @@ def test_scripts_are_valid_bash() -> None:
     ):
         done = subprocess.run(["bash", "-n", str(ROOT / script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_what_is_left_to_the_night_is_slow_and_run_by_night() -> None:
+    """Or it would be in the fast suite, or nowhere."""
+    files = [str(f) for f in (ROOT / "tests").rglob("test_*.py") if "mark." + "night" in f.read_text(encoding="utf-8")]
+
+    def collected(marks: str) -> list[str]:
+        options = ["-q", "--collect-only", "-p", "no:cacheprovider", "-m", marks]
+        command = [sys.executable, "-m", "pytest", *options, *files]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        return [line for line in done.stdout.splitlines() if "::" in line]
+
+    assert collected("night")
+    assert collected("night and not slow") == []
+    assert "run: bash ci/test --night\n" in (ROOT / ".github" / "workflows" / "nightly.yml").read_text(encoding="utf-8")
+    test = (ROOT / "ci" / "test").read_text(encoding="utf-8")
+    assert '-m "not slow"' in test
+    assert '-m "slow and not night"' in test
+    assert "-m night" in test

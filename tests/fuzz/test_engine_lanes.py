@@ -93,6 +93,40 @@ def test_norms_of_many_coordinates_are_summed_in_their_order(dimension: int) -> 
     assert size.tolist() == [*np.sqrt(expected), 0.0]
 
 
+def test_radii() -> None:
+    """As norms, in the only row that there is; lanes beyond the last are left alone."""
+    radius = np.full((1, 3), 7.0)
+    lanes.radii(rows([3.0, -4.0, FLAT]), radius, 1, 3)
+    assert radius.tolist() == [[3.0, 4.0, FLAT]]
+    lanes.radii(rows([3.0, 2.0, 9.0], [4.0, -3.0, 9.0], [12.0, 6.0, 9.0]), radius, 3, 2)
+    assert radius.tolist() == [[13.0, 7.0, FLAT]]
+    lanes.radii(rows([3.0, FLAT, 9.0], [-4.0, 0.0, 9.0]), radius, 2, 2)
+    assert radius.tolist() == [[5.0, np.inf, FLAT]]
+
+
+def test_radial_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``phi'(r) x/r`` of the family's own formula at r, with the numbers of coordinate 0; 0 at 0, NaN where squares
+    overflow."""
+    asked = []
+
+    def slope_of(family: int, x: Array, g: Array, h: Array, instance: int, low: int, high: int, *rest: Any) -> None:
+        buffer, count = rest
+        asked.append((family, x[0, :count].tolist(), instance, low, high, count))
+        assert h is NUMBERS
+        assert buffer is BUFFER
+        for i in range(count):
+            g[0, i] = 10.0 * x[0, i] + 1.0
+
+    monkeypatch.setattr(lanes, "gradients", slope_of)
+    x = rows([3.0, 0.0, FLAT, 9.0], [-4.0, 0.0, 1.0, 9.0])
+    g, radius, slope = np.full_like(x, 5.0), np.zeros((1, 4)), np.zeros((1, 4))
+    lanes.radial_gradients(3, x, g, radius, slope, NUMBERS, 2, BUFFER, 2, 3)
+    assert asked == [(3, [5.0, 0.0, np.inf], 2, 0, 1, 3)]
+    np.testing.assert_allclose(g[:, :2], [[51.0 * 0.6, 0.0], [-51.0 * 0.8, 0.0]], rtol=1e-15)
+    assert np.isnan(g[:, 2]).all()
+    assert g[:, 3].tolist() == [5.0, 5.0]
+
+
 @pytest.mark.parametrize("dimension", [1, 2])
 def test_norms_are_added_to_their_sums_and_what_is_not_finite_poisons(dimension: int) -> None:
     size, poison = fresh(3)

@@ -94,7 +94,7 @@ def numba_pair(
         UnprintableError: at a node that the printer does not know.
     """
     alone = numba_kernel(expression, parameters, names, single).hoisted
-    others = {p: sp.Dummy(p.name, **p.assumptions0) for p in parameters}
+    others = {p: sp.Symbol(f"next_{p.name}", **p.assumptions0) for p in parameters}
     target = Target(_FUNCTIONS, _SELECT, "real({value})" if single else "{value}")
     printer = SourcePrinter(target, names, frozenset({*parameters, *others.values()}))
     first, second = printer.print_all([expression, expression.xreplace({**change, **others})])
