@@ -94,6 +94,7 @@ def test_scripts_are_valid_bash() -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_left_to_the_night_is_slow_and_run_by_night() -> None:
     """Or it would be in the fast suite, or nowhere."""
     files = [str(f) for f in (ROOT / "tests").rglob("test_*.py") if "mark." + "night" in f.read_text(encoding="utf-8")]

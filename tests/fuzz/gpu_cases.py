@@ -1,4 +1,5 @@
-"""What the GPU engine is tested on, and a program that runs it: ``python gpu_cases.py OUT.npz DEVICE|interpreter``.
+"""What the GPU engine is tested on, and a program that runs it: ``python gpu_cases.py OUT.npz DEVICE|interpreter
+[CASE...]``; all cases if none is named.
 
 A program of its own, since Triton decides when it is first imported whether it interprets.
 """
@@ -164,14 +165,16 @@ def show_words(out, k0, k1, blocks, first):
 
 
 def main() -> None:
-    """Run all cases and store the arrays."""
+    """Run the cases and store the arrays."""
     target, device = Path(sys.argv[1]), sys.argv[2]
     interpreted = device == "interpreter"
     if interpreted:
         os.environ["TRITON_INTERPRET"] = "1"
     run = importlib.import_module("fuzz.engine").run
     arrays = {"words": device_words("cpu" if interpreted else device)}
-    for name, (batch, options) in cases().items():
+    known = cases()
+    for name in sys.argv[3:] or known:
+        batch, options = known[name]
         result = run(batch, backend="gpu", device=None if interpreted else device, **options)
         arrays |= {f"{name}|{f}": getattr(result, f) for f in FIELDS if getattr(result, f) is not None}
     np.savez(target, **arrays)

@@ -161,6 +161,8 @@ DRAWN = {
     for t in load_catalogue().values()
     if t.expect not in ("vacuous", "ill_formed") and not out_of_reach(t)
 }
+LONG = {"K23_3_3_by_S3_small", "planted_3_3_no_bias"}
+"""Those that take several seconds."""
 
 
 def other_letters(theorem: Theorem, candidate: Problem) -> dict[sp.Symbol, sp.Expr]:
@@ -195,7 +197,11 @@ def certify_all(theorem: Theorem, candidate: Problem, letters: dict[sp.Symbol, s
         assert all(sp.sympify(v).is_number for v in proof.numbers.values())
 
 
-@pytest.mark.parametrize("theorem", DRAWN.values(), ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "theorem",
+    [pytest.param(t, marks=pytest.mark.slow) if t.name in LONG else t for t in DRAWN.values()],
+    ids=lambda t: t.name,
+)
 def test_drawn_problems_are_certified_with_exact_letters(theorem: Theorem) -> None:
     """Letters as tight as they can be, square roots included."""
     smooth = theorem.smoothness
@@ -220,7 +226,11 @@ def test_drawn_problems_are_certified_with_exact_letters(theorem: Theorem) -> No
     check()
 
 
-@pytest.mark.parametrize("theorem", DRAWN.values(), ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "theorem",
+    [pytest.param(t, marks=pytest.mark.slow) if t.name in LONG else t for t in DRAWN.values()],
+    ids=lambda t: t.name,
+)
 def test_drawn_problems_are_certified_with_the_search_s_letters(theorem: Theorem) -> None:
     """Letters as the search chooses them, in floats with some slack."""
     reading, smooth = Reading(theorem), theorem.smoothness

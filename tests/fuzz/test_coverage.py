@@ -128,6 +128,7 @@ def test_a_search_that_does_not_cover_leaves_regimes_empty(monkeypatch: pytest.M
     assert "were not reached within the budget" in coverage.says
 
 
+@pytest.mark.slow
 def test_regimes_that_the_hypotheses_exclude_are_told_apart() -> None:
     coverage = search(CATALOGUE["GD_exact"], Budget(steps=2 * 10**6), 0).coverage
     assert coverage is not None

@@ -136,7 +136,7 @@ def mixed() -> Batch:
     )
 
 
-@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize("backend", ["cpu", pytest.param("torch", marks=pytest.mark.slow)])
 def test_engines_agree_on_different_shapes_along_coordinates(backend: str) -> None:
     assert_engines_agree("reference", backend, mixed())
 
@@ -154,7 +154,7 @@ def test_a_sum_over_coordinates_is_that_sum() -> None:
 
 
 @dimensions
-@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize("backend", ["cpu", pytest.param("torch", marks=pytest.mark.slow)])
 def test_engines_agree(backend: str, dimension: int) -> None:
     assert_engines_agree("reference", backend, all_pairs(dimension))
 
@@ -192,6 +192,17 @@ def test_torch_refuses_single_precision() -> None:
         run(all_pairs(1, 2), 1, backend="torch", dtype="float32")
 
 
+def few_pairs() -> Batch:
+    """Two steps of every objective without noise and with that of two points, in one dimension."""
+    whole = all_pairs(1, 2)
+    return whole.take([i for i, n in enumerate(whole.noises) if n in ("none", "two_point")])
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_torch_agrees_over_two_steps(dimension: int) -> None:
+    assert_engines_agree("reference", "torch", all_pairs(dimension, 2), replicas=8)
+
+
 def plant(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Change the quadratic's formulas wherever an engine looks them up (the compiled one aside)."""
     wrong = {**OBJECTIVES, "quadratic": replace(OBJECTIVES["quadratic"], **changes)}
@@ -202,7 +213,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
 def test_planted_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, gradient=OBJECTIVES["quadratic"].gradient * (1 + 2**-30))
     with pytest.raises(AssertionError):
-        assert_engines_agree("reference", "torch", all_pairs(1))
+        assert_engines_agree("reference", "torch", few_pairs())
 
 
 def test_planted_wrong_clipping_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +224,7 @@ def test_planted_wrong_clipping_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(reference, "clip", clip)
     with pytest.raises(AssertionError):
-        assert_engines_agree("reference", "torch", all_pairs(1))
+        assert_engines_agree("reference", "torch", few_pairs())
 
 
 def test_planted_swapped_words_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,14 @@ DEVICE = os.environ.get("CLIPBOUNDS_GPU", "interpreter")
 CASES = cases()
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    target = tmp_path_factory.mktemp("gpu") / "results.npz"
-    command = [sys.executable, str(Path(__file__).with_name("gpu_cases.py")), str(target), DEVICE]
+QUICK = ("d = 3, float64", "d = 4, float32", "dp_sgd, d = 8", "kinks", "overflow", "unequal lengths")
+"""What the interpreter is through with in a few seconds; the others are slow tests."""
+SHOWN = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+
+
+def run_cases(folder: Path, *names: str) -> Mapping[str, Any]:
+    target = folder / "results.npz"
+    command = [sys.executable, str(Path(__file__).with_name("gpu_cases.py")), str(target), DEVICE, *names]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -40,15 +44,26 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
         return dict(stored)
 
 
-def test_words_are_bit_identical(results: Mapping[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    return run_cases(tmp_path_factory.mktemp("gpu"), *QUICK)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    return run_cases(tmp_path_factory.mktemp("gpu"), *(name for name in CASES if name not in QUICK))
+
+
+def test_words_are_bit_identical(quick: Mapping[str, Any]) -> None:
     replicas = (2**32 - 16 + np.arange(16)).astype(np.uint32)
     for k, block in enumerate(BLOCKS):
-        assert np.array_equal(results["words"][:, k], philox.words(KEY, replicas, block, 3, 2))
+        assert np.array_equal(quick["words"][:, k], philox.words(KEY, replicas, block, 3, 2))
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_agrees_with_the_compiled_engine(results: Mapping[str, Any], name: str) -> None:
+@pytest.mark.parametrize("name", SHOWN)
+def test_agrees_with_the_compiled_engine(request: pytest.FixtureRequest, name: str) -> None:
     """Validity equal; numbers to 1e-12 (float64) or 1e-5 (float32) of the scale of the problem, which is 1."""
+    results: Mapping[str, Any] = request.getfixturevalue("quick" if name in QUICK else "others")
     batch, options = CASES[name]
     expected = run(batch, backend="cpu", **options)
     tolerance = 1e-5 if options.get("dtype") == "float32" else 1e-12
@@ -64,10 +79,10 @@ def test_agrees_with_the_compiled_engine(results: Mapping[str, Any], name: str) 
             )
 
 
-def test_states_differ_between_runs(results: Mapping[str, Any]) -> None:
+def test_states_differ_between_runs(quick: Mapping[str, Any]) -> None:
     """The comparison has something to compare: noisy runs are not all alike."""
-    last = results["all pairs|trajectories"][:, :, -1, 0]
-    noisy = np.array([n != "none" for n in CASES["all pairs"][0].noises])
+    last = quick["d = 3, float64|trajectories"][:, :, -1, 0]
+    noisy = np.array([n != "none" for n in CASES["d = 3, float64"][0].noises])
     assert (last.std(1)[noisy] > 0).all()
 
 
@@ -126,6 +141,7 @@ def test_one_clear_line_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
         gpu.load()
 
 
+@pytest.mark.slow
 def test_nothing_else_needs_triton() -> None:
     code = (
         "import sys; sys.modules['triton'] = None; import fuzz.engine.gpu;"

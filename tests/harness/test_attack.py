@@ -53,13 +53,18 @@ from theorems.language.walk import parse_exact
 CATALOGUE = load_catalogue()
 TRUE = [t for t in CATALOGUE.values() if t.expect == "true"]
 FOR_SEARCH = [t for t in CATALOGUE.values() if t.falls_by == "search"]
+LONG_SEARCHES = {"planted_d1_five_percent", "planted_d2_late_five_percent"}
 
 
 def attacked(theorem: Theorem, steps: int, seed: int = 0, ledger: ErrorLedger | None = None) -> FuzzResult:
     return attack(theorem, Budget(steps=steps), seed, ledger=ledger or ErrorLedger())
 
 
-@pytest.mark.parametrize("theorem", FOR_SEARCH, ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "theorem",
+    [pytest.param(t, marks=pytest.mark.slow) if t.name in LONG_SEARCHES else t for t in FOR_SEARCH],
+    ids=lambda t: t.name,
+)
 def test_what_only_search_can_refute_is_refuted(theorem: Theorem) -> None:
     # Deterministic: budget in steps, fixed seed.
     result = attacked(theorem, 20_000 if theorem.claim.quantity.scope is Scope.ONE_STEP else 5_000_000)

@@ -68,6 +68,7 @@ def test_true_statements_stand(iris: Audit, name: str) -> None:
     assert found.certificates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FALSE)
 def test_false_statements_fall(iris: Audit, name: str) -> None:
     found = iris.one(CATALOGUE[name])
@@ -131,6 +132,7 @@ def test_a_condition_that_never_holds(iris: Audit) -> None:
     assert iris.one(statement(given=[GS(L0, L1), PL(mu), BoundedVariance(sigma)], when=[mu > 2])).verdict != "violated"
 
 
+@pytest.mark.slow
 def test_a_planted_wrong_constant_makes_a_true_statement_fall(iris: Audit) -> None:
     """A deviation a hundred times too small, which no certificate gives, and S3 falls: the audit can see that much."""
     small = Audit(Logistic(load("iris"), Fraction(1)), 1, 0)
@@ -151,6 +153,7 @@ def test_engines_that_disagree_say_nothing(iris: Audit, monkeypatch: pytest.Monk
     assert "disagree" in found.reason
 
 
+@pytest.mark.slow
 def test_a_chance_excess_is_no_violation(iris: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound just below what is measured: the evidence does not suffice, and nothing is called violated."""
     monkeypatch.setattr(module, "_MOST", 64)

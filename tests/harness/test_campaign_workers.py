@@ -24,7 +24,7 @@ THEOREMS = [entry.theorem for entry in PLAN.entries]
 
 SURVIVED = [
     # Two shards kill their worker once, as if from outside; others are poison, each in its own way.
-    pytest.param({(0, 1): "once", (3, 6): "once", (0, 3): "die"}, id="killed"),
+    pytest.param({(0, 1): "once", (3, 6): "once", (0, 3): "die"}, id="killed", marks=pytest.mark.slow),
     pytest.param({(1, 0): "raise", (1, 4): "hang"}, id="raise-and-hang", marks=pytest.mark.slow),
 ]
 REASONS = {
@@ -91,6 +91,7 @@ def test_the_threads_of_a_worker_are_limited() -> None:
             assert name + b"=1" in environment
 
 
+@pytest.mark.slow
 def test_a_shard_that_was_answered_before_its_worker_died_is_done() -> None:
     with LocalPool(THEOREMS, 1, work=MadeUp()) as pool:
         while not pool.free:

@@ -79,7 +79,15 @@ def statement(**change: object) -> Theorem:
     return Theorem(**{**made, **change})
 
 
-LONG_PROOFS = {"K23_3_3_by_S3", "K23_2_3_O", "K23_lower_run_O"}
+LONG_PROOFS = {
+    "K23_2_3_O",
+    "K23_3_3_O",
+    "K23_3_3_by_S3",
+    "K23_3_3_by_S3_small",
+    "K23_lower_run_O",
+    "S3_small_HS",
+    "Zhang_2020",
+}
 """Their proofs take both solvers some five seconds each."""
 
 
@@ -107,6 +115,7 @@ def test_true_statements_without_a_proof_are_left_open(theorem: Theorem, pool: S
     assert one(theorem, pool).verdict == "no_proof"
 
 
+@pytest.mark.slow
 def test_what_only_search_can_refute_is_left_to_it(pool: SolverPool) -> None:
     for theorem in CATALOGUE.values():
         if theorem.falls_by == "search":

@@ -95,6 +95,7 @@ def claim(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_false_claim_outside_the_repository(claim: Path, tmp_path: Path) -> None:
     done = in_a_process("run", claim, "--budget", "60000steps", "--out", "report", "--json", cwd=tmp_path)
     assert done.returncode == 1, done.stderr

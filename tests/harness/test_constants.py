@@ -85,6 +85,7 @@ def test_a_planted_claim_is_proved_above_its_true_constant_and_never_below(pool:
     assert 0.99 < result.reached.value <= 1
 
 
+@pytest.mark.slow
 def test_both_ends_meet_for_the_lower_bound(pool: SolverPool) -> None:
     result = constant(CATALOGUE["K23_lower_O"], catalogue=CATALOGUE, pool=pool, budget=FEW)
     assert result.sense == "greatest"
@@ -101,6 +102,7 @@ def test_a_lower_bound_on_runs_is_not_forbidden_by_a_bound_that_chooses_its_star
     assert result.high is None
 
 
+@pytest.mark.slow
 def test_an_o_claim_without_its_bias_term_fails_along_a_named_ray(pool: SolverPool) -> None:
     result = constant(CATALOGUE["planted_3_3_no_bias"], catalogue=CATALOGUE, pool=pool, budget=FEW)
     assert result.verdict == "diverges"

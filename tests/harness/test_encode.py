@@ -129,6 +129,7 @@ def search(examples: int, phases: tuple[Phase, ...]) -> None:
     run()
 
 
+@pytest.mark.slow
 def test_the_text_says_what_the_formula_says() -> None:
     search(200, (Phase.generate, Phase.shrink))
 

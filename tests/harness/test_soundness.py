@@ -300,6 +300,7 @@ ATTAINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTAINED)
 def test_attainment_is_shown_by_a_problem_of_the_class(name: str, pool: SolverPool) -> None:
     result = one(ATTAINED[name], pool)

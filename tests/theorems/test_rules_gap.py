@@ -169,7 +169,7 @@ def pool() -> Iterator[SolverPool]:
 @pytest.mark.parametrize(
     ("title", "dropped"),
     [
-        ("the slow phase ends in time", 2),
+        pytest.param("the slow phase ends in time", 2, marks=pytest.mark.slow),
         ("the fast phase begins before the end", 3),
         ("the rate is at most one", 1),
     ],
