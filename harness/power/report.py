@@ -144,12 +144,14 @@ def _targets(statements: Sequence[Mapping[str, Any]], sets: Mapping[str, Any]) -
         if not count:
             continue
         ours, often = entries[OURS], entries[OURS]["statements_killed"]
-        weak = [
-            f"{s['name']} ({s['searchers'][OURS]['kills']} of {s['searchers'][OURS]['runs']})"
-            for s in statements
-            if name in ("all", s["set"]) and s["searchers"][OURS]["rate"] < _NEEDED
-        ]
-        missed = f"; missed: {', '.join(weak)}" if weak else ""
+        chosen = [s for s in statements if name in ("all", s["set"])]
+        weak = [s for s in chosen if s["searchers"][OURS]["rate"] < _NEEDED]
+        missed = ", ".join(
+            f"{s['name']} ({s['searchers'][OURS]['kills']} of {s['searchers'][OURS]['runs']})" for s in weak
+        )
+        inside = [s for s in chosen if _in_range(s)]
+        among = f"{sum(s not in weak for s in inside)} of {len(inside)} whose share is 0.01 % to 10 %"
+        missed = f"; missed: {missed}; {among}" if weak else ""
         found.append(
             _target(name, "every statement killed in 9 of 10 seeds", often == count, f"{often} of {count}{missed}")
         )
@@ -158,8 +160,8 @@ def _targets(statements: Sequence[Mapping[str, Any]], sets: Mapping[str, Any]) -
         found.append(_target(name, "kill rate above every rival", ours["rate"] > entries[rival]["rate"], says))
         ratio = sets[name]["fewer_steps_than_random"]
         says = "no statement has a median" if ratio is None else f"{ratio:.3g} times, in the median over statements"
-        inside = sets[name]["fewer_steps_in_range"]
-        says += "" if inside is None else f" ({inside:.3g} over those whose share is 0.01 % to 10 %)"
+        asked = sets[name]["fewer_steps_in_range"]
+        says += "" if asked is None else f" ({asked:.3g} over those whose share is 0.01 % to 10 %)"
         says += f"; at least {_FASTER} times on {_fast(statements, name)} of {count} statements"
         found.append(
             _target(name, f"median steps {_FASTER} times fewer than random", bool(ratio and ratio >= _FASTER), says)

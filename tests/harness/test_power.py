@@ -160,7 +160,8 @@ def test_targets_that_are_missed_say_by_how_much() -> None:
     name = short_form()[0].theorem.name
     found = {(t["set"], t["target"].split()[0]): t for t in record["targets"]}
     assert not any(t["met"] for t in record["targets"] if t["set"] == "all")
-    assert f"9 of 10; missed: {name} (2 of 3)" in found["all", "every"]["says"]
+    says = f"9 of 10; missed: {name} (2 of 3); 5 of 6 whose share is 0.01 % to 10 %"
+    assert found["all", "every"]["says"] == says
     assert "0.97 against 1.00 of random" in found["all", "kill"]["says"]
     assert "; at least 5 times on 0 of 10" in found["all", "median"]["says"]
     missed = "tuning" if short_form()[0].tuning else "held out"
