@@ -130,9 +130,16 @@ def norm(g: Any, DIMENSION: tl.constexpr, real: tl.constexpr) -> Any:
     return length
 
 
-def clip(g: Any, size: Any, c: Any, real: tl.constexpr) -> Any:
-    """``min(1, c/|g|) g``; 0/0 does not arise: c/0 is inf and the minimum is 1."""
-    return tl.minimum(quotient(c, size, real), tl.full([], 1.0, real)) * g
+def clip(g: Any, size: Any, c: Any, DIMENSION: tl.constexpr, real: tl.constexpr) -> Any:
+    """``min(1, c/|g|) g``; 0/0 does not arise: c/0 is inf and the minimum is 1.
+
+    In one dimension g between -c and c, exactly; zero times g makes NaN of what is not finite.
+    """
+    if DIMENSION == 1:
+        clipped = tl.minimum(tl.maximum(g, -c), c) + tl.full([], 0.0, real) * g
+    else:
+        clipped = tl.minimum(quotient(c, size, real), tl.full([], 1.0, real)) * g
+    return clipped
 
 
 def shift(
@@ -298,7 +305,7 @@ def run_block(
             length = norm(noisy, DIMENSION, real)
             if DIMENSION > 1:
                 poison += zero * length
-            update = clip(noisy, length, c, real)
+            update = clip(noisy, length, c, DIMENSION, real)
         else:
             for k in range(samples):
                 noisy = tl.zeros((ROWS, BLOCK), real)
@@ -322,7 +329,7 @@ def run_block(
                     length = norm(noisy, DIMENSION, real)
                     if DIMENSION > 1:
                         poison += zero * length
-                    update += clip(noisy, length, c, real)
+                    update += clip(noisy, length, c, DIMENSION, real)
             if ALGORITHM != 0:
                 update = quotient(update, tl.zeros((1, BLOCK), real) + samples, real)
             if ALGORITHM == 1:
@@ -330,7 +337,7 @@ def run_block(
                 length = norm(noisy, DIMENSION, real)
                 if DIMENSION > 1:
                     poison += zero * length
-                update = clip(noisy, length, c, real)
+                update = clip(noisy, length, c, DIMENSION, real)
             if ALGORITHM == 3:
                 w0 = tile_words(t, replica, 0, 2, k0, k1, PRIVACY_EACH, DIMENSION, ROWS, BLOCK)
                 w1 = tile_words(t, replica, 0, 3, k0, k1, PRIVACY_EACH, DIMENSION, ROWS, BLOCK)

@@ -261,7 +261,7 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
             "g = real({result})",
             "size[q, i] = abs(g)",
             "y = g + noise[q, i]",
-            "x[0, i] = v - step_size * (min(real(1), threshold / abs(y)) * y)",
+            "x[0, i] = v - step_size * (min(max(y, -threshold), threshold) + real(0) * y)",
         ],
         "for q in range(low, high)",
         axis="0",

@@ -9,7 +9,7 @@ names ``real`` (the type of states), ``BUFFER``, ``gradients``, ``values``, ``sa
 then.
 
 What is not finite is noticed without branches. A state that once is not finite stays so, whatever is added, hence it is
-looked at when the run ends. In one dimension a gradient that is not finite makes the next state so: inf times c/inf is
+looked at when the run ends. In one dimension a gradient that is not finite makes the next state so: zero times it is
 NaN. In several, a norm may overflow where the gradient is finite, so ``poison`` adds zero times each norm: NaN, for
 good.
 
@@ -255,12 +255,16 @@ def measure(g: Array, size: Array, mean: Array, poison: Array, dimension: int, l
 def clipped_step(
     x: Array, g: Array, size: Array, poison: Array, step_size: Any, threshold: Any, dimension: int, lanes: int
 ) -> None:
-    """``x -= step_size min(1, c/|g|) g``; 0/0 does not arise: c/0 is inf and the minimum is 1."""
+    """``x -= step_size min(1, c/|g|) g``; 0/0 does not arise: c/0 is inf and the minimum is 1.
+
+    In one dimension that is g between -c and c, exactly. Zero times g leaves what is finite as it is, and makes NaN of
+    what is not.
+    """
     one = real(1)
     if dimension == 1:
         for i in range(lanes):
-            length = abs(g[0, i])
-            x[0, i] -= step_size * (min(one, threshold / length) * g[0, i])
+            y = g[0, i]
+            x[0, i] -= step_size * (min(max(y, -threshold), threshold) + real(0) * y)
         return
     norms(g, size, dimension, lanes)
     for i in range(lanes):
@@ -339,8 +343,13 @@ def add_noise(
 def add_clipped(
     update: Array, g: Array, size: Array, poison: Array, threshold: Any, dimension: int, lanes: int
 ) -> None:
-    """``update += min(1, c/|g|) g``; size is overwritten."""
+    """``update += min(1, c/|g|) g``, as in a step; size is overwritten, in several dimensions."""
     one = real(1)
+    if dimension == 1:
+        for i in range(lanes):
+            y = g[0, i]
+            update[0, i] += min(max(y, -threshold), threshold) + real(0) * y
+        return
     norms(g, size, dimension, lanes)
     for i in range(lanes):
         poison[i] += real(0) * size[i]

@@ -146,6 +146,7 @@ def test_norms_are_added_to_their_sums_and_what_is_not_finite_poisons(dimension:
 
 
 STEP, THRESHOLD = 0.5, 2.0
+SHORT, LONG = 0.7, 1.2
 CLIPPED = [(0.0, 0.0), (1.5, 1.5), (-2.0, -2.0), (2.5, 2.0), (-8.0, -2.0), (FLAT, 2.0)]
 """Gradients in one dimension, and what is left of them: none, below, at and above the threshold."""
 
@@ -161,6 +162,13 @@ def test_a_clipped_step_in_one_dimension() -> None:
     x = rows([10.0, 10.0])
     lanes.clipped_step(x, rows([np.inf, np.nan]), size, poison, STEP, THRESHOLD, 1, 2)
     assert np.isnan(x).all()
+    # Without a threshold nothing is clipped; and what is clipped is c, to the last place, where c/|g| g would not be.
+    x = rows([10.0, 0.0])
+    lanes.clipped_step(x, rows([-8.0, 3.0]), size, poison, STEP, np.inf, 1, 1)
+    assert x.tolist() == [[14.0, 0.0]]
+    lanes.clipped_step(x, rows([0.0, LONG]), size, poison, 1.0, SHORT, 1, 2)
+    assert x.tolist() == [[14.0, -SHORT]]
+    assert SHORT / LONG * LONG != SHORT
 
 
 VECTORS = rows([0.0, 1.2, -1.2, 3.0, -30.0], [0.0, 0.9, 1.6, -4.0, 40.0])
@@ -196,7 +204,10 @@ def test_clipped_samples_are_added(dimension: int) -> None:
     bad = rows([np.inf]) if dimension == 1 else rows([FLAT], [0.0])
     lanes.add_clipped(update, bad, size, poison, THRESHOLD, dimension, 1)
     lanes.add_clipped(update, g, size, poison, THRESHOLD, dimension, 1)
-    assert np.isnan(poison[0])
+    # In one dimension what is added tells by itself.
+    assert np.isnan(update[0, 0] if dimension == 1 else poison[0])
+    if dimension == 1:
+        assert poison.tolist() == [0.0] * 5
 
 
 def test_small_loops() -> None:
