@@ -103,6 +103,7 @@ def test_small_deviation_gives_the_known_instance() -> None:
     assert rescore(Reading(theorem), problem, choices)[0] > 1.08
 
 
+@pytest.mark.slow
 def test_descent_ends_at_one_dimension_and_whole_numbers() -> None:
     start = found(DESCENT, 10**4)
     problem, _ = minimise(DESCENT, start.problem, start.choices, budget=STEPS)

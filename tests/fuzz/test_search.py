@@ -160,8 +160,8 @@ def test_refutes_planted_fault(name: str) -> None:
     [
         pytest.param(S1, 10**5, marks=pytest.mark.slow),
         pytest.param(S2, 10**5, marks=pytest.mark.slow),
-        (D0, 10**4),
-        (rate(Rational(1, 2)), 2 * 10**6),
+        pytest.param(D0, 10**4, marks=pytest.mark.slow),
+        pytest.param(rate(Rational(1, 2)), 2 * 10**6, marks=pytest.mark.slow),
         (D2, 2 * 10**6),
     ],
     ids=["S1", "S2", "D0", "D1", "D2"],

@@ -118,6 +118,7 @@ def test_an_o_claim_without_its_bias_term_fails_along_a_named_ray(pool: SolverPo
     assert ratios[0] * 5 < ratios[1] < ratios[2] / 5
 
 
+@pytest.mark.slow
 def test_a_true_claim_has_no_such_ray(pool: SolverPool) -> None:
     form = claim(C * Min(sigma, sigma**2 / c))
     result = constant(form, catalogue=CATALOGUE, pool=pool, budget=FEW)

@@ -54,6 +54,7 @@ def test_no_true_claim_is_refuted(part: int) -> None:
     assert all(c.alpha == ALPHA for c in campaigns)
 
 
+@pytest.mark.slow
 def test_a_short_campaign_is_sound_and_repeats() -> None:
     chosen = [CATALOGUE[name] for name in ("S2", "D1", "S3", "GD_exact")]
     first = run_campaign(3, 4 * 10**6, chosen)

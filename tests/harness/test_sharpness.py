@@ -52,7 +52,7 @@ def statement(**change: object) -> Theorem:
 @pytest.mark.parametrize(
     ("name", "condition", "obligation"),
     [
-        ("D0", "theta <= 1", "the ball of GS"),
+        pytest.param("D0", "theta <= 1", "the ball of GS", marks=pytest.mark.slow),
         ("D0_decrease", "L*eta <= 2", "claim"),
         pytest.param("S1", "y >= 3*c", "certificate", marks=pytest.mark.slow),
         pytest.param("S2_T", "L*eta <= 1", "the rate is at most one", marks=pytest.mark.slow),

@@ -170,7 +170,7 @@ def pool() -> Iterator[SolverPool]:
     ("title", "dropped"),
     [
         pytest.param("the slow phase ends in time", 2, marks=pytest.mark.slow),
-        ("the fast phase begins before the end", 3),
+        pytest.param("the fast phase begins before the end", 3, marks=pytest.mark.slow),
         ("the rate is at most one", 1),
     ],
 )
