@@ -17,6 +17,7 @@ from fuzz.engine import run
 from harness.bench import engine
 from harness.bench.engine import Contender, Row, at_its_best, measure_engine, take_turns
 from harness.bench.peers import workloads
+from harness.bench.peers.c_peer import build, c_runs
 from harness.bench.peers.numpy_peer import numpy_mix
 from harness.cli import main
 from theorems.language.functions import NOISES
@@ -177,3 +178,16 @@ def test_the_peer_with_its_own_generator_runs_the_same_laws() -> None:
             error = np.std(ours[row]) * np.sqrt(1 / 800 + 1 / 4000)
             assert abs(np.mean(found[place]) - np.mean(ours[row])) <= 5 * error + 1e-12, noise
             place += 1
+
+
+@pytest.mark.parametrize(("dtype", "off"), [("float64", 1e-11), ("float32", 1e-4)])
+def test_the_kernel_in_c_does_the_same_work(dtype: str, off: float) -> None:
+    """On the engine's words, in W1's numbers; one run of it that is a little off is noticed."""
+    library = build()
+    assert library is not None
+    small = workloads.w1(2, 256, 50)
+    average, gap = c_runs(library, small, dtype, 1)()
+    engine.agree((average, gap), small, dtype)
+    average[1, 200] += off
+    with pytest.raises(SystemExit, match="the C kernel and the engine disagree"):
+        engine.agree((average, gap), small, dtype)

@@ -21,6 +21,7 @@ import enum
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import sympy as sp
@@ -127,7 +128,7 @@ class Noise:
         """Whether coordinates are drawn each for itself, or two by two, and not one draw for all."""
         return self.layout in (Layout.COORDINATES, Layout.PAIRS)
 
-    @property
+    @cached_property
     def depends_on_state(self) -> bool:
         """Whether the law is another one at another point."""
         return self.along or bool(self.sample.free_symbols & {m, c})
