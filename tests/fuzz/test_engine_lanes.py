@@ -118,13 +118,13 @@ def test_radial_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
             g[0, i] = 10.0 * x[0, i] + 1.0
 
     monkeypatch.setattr(lanes, "gradients", slope_of)
-    x = rows([3.0, 0.0, FLAT, 9.0], [-4.0, 0.0, 1.0, 9.0])
-    g, radius, slope = np.full_like(x, 5.0), np.zeros((1, 4)), np.zeros((1, 4))
-    lanes.radial_gradients(3, x, g, radius, slope, NUMBERS, 2, BUFFER, 2, 3)
-    assert asked == [(3, [5.0, 0.0, np.inf], 2, 0, 1, 3)]
-    np.testing.assert_allclose(g[:, :2], [[51.0 * 0.6, 0.0], [-51.0 * 0.8, 0.0]], rtol=1e-15)
+    x = rows([3.0, 0.0, FLAT, 0.0, 9.0], [-4.0, 0.0, 1.0, 0.5, 9.0])
+    g, radius, slope = np.full_like(x, 5.0), np.zeros((1, 5)), np.zeros((1, 5))
+    lanes.radial_gradients(3, x, g, radius, slope, NUMBERS, 2, BUFFER, 2, 4)
+    assert asked == [(3, [5.0, 0.0, np.inf, 0.5], 2, 0, 1, 4)]
+    np.testing.assert_allclose(g[:, [0, 1, 3]], [[51.0 * 0.6, 0.0, 0.0], [-51.0 * 0.8, 0.0, 6.0]], rtol=1e-15)
     assert np.isnan(g[:, 2]).all()
-    assert g[:, 3].tolist() == [5.0, 5.0]
+    assert g[:, 4].tolist() == [5.0, 5.0]
 
 
 @pytest.mark.parametrize("dimension", [1, 2])
@@ -322,6 +322,8 @@ def test_shared_noise_reads_the_words_of_the_first_coordinate(monkeypatch: pytes
         (5, 1, [(3, 0, 2), (0, 2, 5)], [(1, 1, 4)]),
         (5, 2, [(2, 0, 4)], [(1, 0, 4)]),
         (12, 0, [(0, 0, 8), (0, 8, 12)], []),
+        # Draws 2 and 3, in one block.
+        (3, 1, [(2, 0, 3)], [(1, 3, 2)]),
         (1, 5, [], [(1, 1, 0)]),
         (9, 3, [(3, 0, 2), (0, 2, 9)], [(1, 3, 8)]),
     ],
@@ -350,6 +352,7 @@ def test_noise_in_pairs_takes_a_draw_for_two_coordinates(
     lanes.add_noise(g, g, np.array([0.5, 0.0, 9.0]), *arguments, (5, 2, 2, 3), 2.5, NUMBERS, SINGLE, 3, 2)
     assert called == asked
     assert law.asked == alone
+    assert law.calls == len(alone)
     stream = philox.WordStream(KEYS, np.array([6, 7], np.uint32), 2, 4, 2)
     expected = stream.coordinates(Layout.PAIRS, step, dimension)
     for at, words in enumerate([*seen, *(w[:, :2] for w in law.words)]):
