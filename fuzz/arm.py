@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fuzz.reading import Floats
 from fuzz.strategies import Landscape
+
+if TYPE_CHECKING:
+    from fuzz.ascent import Climber
 
 _LARGEST = 64
 
@@ -24,12 +27,14 @@ class Arm:
 
     Attributes:
         turns, due, effort: how often it was its turn, the problems of the next one, and of all so far.
+        climber: its gradient ascent, once there is one.
     """
 
     def __init__(self, inside: Landscape, rng: np.random.Generator, least: int = 0) -> None:
         self.inside, self.rng, self.least = inside, rng, least
         self.turns, self.due, self.effort = 0, 1, 0.0
         self.best: Floats | None = None
+        self.climber: Climber | None = None
         self._restarts = 0
         self.guide, self.score, self.error = -math.inf, -math.inf, 0.0
         self._strategy: Any = None

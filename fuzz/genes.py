@@ -47,6 +47,8 @@ class Structure:
         turn: 0, or the number of a random direction (of a random plane, if even) in which the atoms of a finite law
             lie; the only atoms that there are in more than three dimensions.
         case: which case of a bound in cases is searched alone, counted from 1; 0 for all of them.
+        apart: every coordinate has a start, a curvature and a slope of its own, also where there are many, which else
+            climb a ladder.
     """
 
     objective: str = "quadratic"
@@ -63,6 +65,12 @@ class Structure:
     samples: int = 1
     turn: int = 0
     case: int = 0
+    apart: bool = False
+
+    @property
+    def ladder(self) -> bool:
+        """Whether two ends settle the numbers of all coordinates."""
+        return self.dimension > EACH and not self.apart
 
     @property
     def regime(self) -> str:
@@ -76,7 +84,7 @@ class Structure:
         if self.samples > 1:
             parts.append(f"n={self.samples}")
         return ", ".join([*parts, ratio] if self.noise != "none" else parts) + (
-            ", eta at its cap" * self.at_cap + f", case {self.case}" * (self.case > 0)
+            ", numbers apart" * self.apart + ", eta at its cap" * self.at_cap + f", case {self.case}" * (self.case > 0)
         )
 
 
@@ -108,7 +116,7 @@ def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
 
 
 EACH = 3
-"""Up to this many coordinates each has numbers of its own."""
+"""Up to this many coordinates each has numbers of its own, and more if they are set apart."""
 _FAR = 12.0
 """Natural logarithms by which a gradient grows over one piece, at most."""
 
@@ -119,7 +127,7 @@ _FAR = 12.0
 def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     """Genes of the objective and the start."""
     radial = is_radial(structure.objective)
-    if structure.dimension > EACH:
+    if structure.ladder:
         genes = [Gene("x0", 1e-4, 1e4), Gene("stretch", 1e-4, 1e4)]
         genes += [] if radial else [Gene("condition", 1.0, 1e8)]
     else:
@@ -128,6 +136,8 @@ def objective_genes(structure: Structure, reading: Reading) -> list[Gene]:
     names = {p.name for profile in profiles(structure.objective, structure.dimension) for p in profile.parameters}
     if "slope" in names:
         genes.append(Gene("slope", 1e-5, 1e2))
+        if structure.apart:
+            genes += [Gene(f"slope{i}", 1e-3, 1.0) for i in range(1, structure.dimension)]
     if "start" in names:
         genes += [Gene("offset", 1e-3, 1e4), Gene("rise", 1e-2, 1e3)]
     if "radius" in names:
@@ -183,7 +193,7 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
     d = structure.dimension
     kinds = profiles(structure.objective, d)
     one = np.ones(len(numbers["x0"]))
-    if d > EACH:
+    if structure.ladder:
         # Ladders: curvatures from 1 down to 1/condition, starts from x0 to x0 times stretch.
         steps = np.arange(d) / (d - 1)
         start = quantise(numbers["x0"][:, None] * numbers["stretch"][:, None] ** steps)
@@ -198,7 +208,8 @@ def build_objectives(structure: Structure, reading: Reading, numbers: Letters) -
         return np.repeat(values[:, None], d, 1)
 
     if "slope" in numbers:
-        columns["slope"] = everywhere(numbers["slope"])
+        parts = np.stack([one] + [numbers.get(f"slope{i}", one) for i in range(1, d)], 1)
+        columns["slope"] = quantise(numbers["slope"][:, None] * parts)
     if "rise" in numbers:
         columns["steep"] = quantise(columns["slope"] * (1 + numbers["rise"][:, None]))
         columns["start"] = quantise(columns["slope"] / curvature + numbers["offset"][:, None], up=True)

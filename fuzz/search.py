@@ -32,7 +32,7 @@ from fuzz.strategies import (
     landscape,
     plain_structures,
 )
-from fuzz.trajectory import Choices, Scores
+from fuzz.trajectory import Choices, RunLandscape, Scores
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
@@ -46,12 +46,20 @@ _GENERATIONS = 4
 _REPLICAS = (4, 8, 32, 128)
 _FINAL_REPLICAS = 512
 _FIRST_CHECK = 64
+# From so many numbers on, every other turn of a structure without noise is an ascent, as far as runs can be unrolled
+# (ci/results/ascent-2026-11-30.md).
+_MANY, _CLIMB_EVERY = 48, 2
+# A pass forward and backward takes some ten milliseconds, whatever it counts in steps: as long as so many problems do.
+# And torch takes a second or two to load: not within shorter budgets.
+_CLIMB_EFFORT, _CLIMB_SECONDS = 100, 30.0
 _STEPS_PER_SECOND = 2e7
 # Empty regimes: so many points of a structure are looked at, so many of a regime are scored, for at most this part of
 # the budget; and scores on the map of noisy claims are estimated anew for at most that part.
 _DRAFTS, _EACH, _COVER, _FRESH = 96, 3, 0.1, 0.05
 # Nothing is covered on purpose before this part of the budget is spent.
 _COVER_AFTER = 0.2
+# Problems that meet no hypothesis cost no steps: with none that does, a budget in steps would last for ever.
+_IN_VAIN = 200_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,8 @@ class SearchResult:
         coverage: the regimes that were looked at; None where nothing was searched.
         vain: problems that were drawn and not run, as they broke a condition or lay in no regime that was wanted; they
             cost no steps.
-        stopped: ``"budget"``, ``"enough"``, or ``"out of reach"`` where no engine runs what the theorem speaks of.
+        stopped: ``"budget"``, ``"enough"``, ``"in vain"`` where none of very many problems met the hypotheses, or
+            ``"out of reach"`` where no engine runs what the theorem speaks of.
     """
 
     candidates: tuple[Candidate, ...]
@@ -174,7 +183,7 @@ class _Search:
         self.hall: dict[Structure, tuple[Floats, float, float]] = {}
         self.coverage = Coverage(axes_of(self.reading, self.holds))
         self.arms: list[Arm] = []
-        self.turns, self.joined, self.joins, self.covered = 0, 0, 0, False
+        self.turns, self.joined, self.joined_vain, self.joins, self.covered = 0, 0, 0, 0, False
         self.timed = budget.seconds is not None
         self.looks: tuple[int, ...] = _TIMED_LOOKS if self.timed else _LOOKS
         self.population = _TIMED_POPULATION if self.timed else 0
@@ -184,13 +193,18 @@ class _Search:
     def run(self, extra: Sequence[tuple[Problem, Choices]], enough: float | None) -> SearchResult:
         others = [c for c in (self._judge(problem, choices) for problem, choices in extra) if c is not None]
         self.enough = enough
-        while not (self.enough_found or (self.meter.spent and self.regimes)):
-            if self.meter.steps >= 2 * self.joined and all(arm.turns for arm in self.arms):
+        while not (self.enough_found or self._in_vain or (self.meter.spent and self.regimes)):
+            # Until a problem meets the hypotheses there are no steps to go by.
+            meter = self.meter
+            doubled = meter.steps >= 2 * self.joined if meter.steps else meter.vain >= 2 * self.joined_vain
+            if doubled and all(arm.turns for arm in self.arms):
                 self._join()
             if not self.covered and self.meter.fraction >= _COVER_AFTER:
                 self._cover()
             self._turn(self._next())
-        stopped = "enough" if self.enough_found else "budget"
+        stopped = "enough" if self.enough_found else "in vain" if self._in_vain else "budget"
+        if self._in_vain and not self.covered:
+            self._cover()
         candidates = self._candidates(others)
         if stopped == "budget":
             self._judge_regimes()
@@ -207,6 +221,10 @@ class _Search:
             self.coverage.summary(),
             self.meter.vain,
         )
+
+    @property
+    def _in_vain(self) -> bool:
+        return self.meter.steps == 0 and self.meter.vain >= _IN_VAIN
 
     def _join(self) -> None:
         """New structures; the first are the boundary cases. Every case of the bound is a place of its own to search."""
@@ -225,7 +243,9 @@ class _Search:
         # Short runs first: what falls to them costs little.
         self.arms += sorted(new, key=lambda arm: arm.inside.structure.steps)
         # After the boundary cases at once.
-        self.joined, self.joins = self.meter.steps if self.joins else 0, self.joins + 1
+        if self.joins:
+            self.joined, self.joined_vain = self.meter.steps, self.meter.vain
+        self.joins += 1
 
     def _next(self) -> Arm:
         """Whose turn it is. Every second turn belongs to the one that had least, whatever its rank: ranks of noisy runs
@@ -255,7 +275,7 @@ class _Search:
             points = arm.design(arm.due)
             self._learn(arm, points, self._evaluate(arm, points, replicas))
             self._check_enough(arm)
-        else:
+        elif not (arm.size >= _MANY and arm.turns % _CLIMB_EVERY == 0 and self._climb(arm)):
             self._advance(arm, _GENERATIONS, replicas)
         arm.turns += 1
         if arm.size:
@@ -290,6 +310,25 @@ class _Search:
             # What has converged has had its chance: others come first for as long again.
             arm.effort *= 2
             arm.forget()
+
+    def _climb(self, arm: Arm) -> bool:
+        """Gradient ascent for about as many steps as a turn of CMA-ES; False where there is none."""
+        seconds = self.meter.budget.seconds
+        if seconds is not None and seconds < _CLIMB_SECONDS:
+            return False
+        from fuzz.ascent import COST, Climber, climbs
+
+        if not isinstance(arm.inside, RunLandscape) or arm.best is None or not climbs(arm.inside):
+            return False
+        if arm.climber is None or arm.climber.spent:
+            arm.climber = Climber(arm.inside, arm.best)
+        iterations = max(1, _GENERATIONS * arm.population // COST)
+        self.meter.add(arm.climber.climb(iterations), iterations)
+        arm.effort += iterations * _CLIMB_EFFORT
+        points = arm.climber.best[None, :]
+        self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
+        self._check_enough(arm)
+        return True
 
     def _refresh(self, arm: Arm, replicas: int) -> None:
         """Replace the selected score of the best point, or of the favourite, by a fresh one."""

@@ -302,6 +302,7 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
         shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         pieces = draw(st.sampled_from(_PIECES)) if shaped else (0, 0)
+        many = noise == "none" and dimension > EACH and not radial
         return Structure(
             objective=RADIAL + objective if radial else objective,
             noise=noise,
@@ -316,6 +317,7 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
             dips=shaped and not (reading.convex or reading.needs_strong) and draw(st.booleans()),
             samples=draw(st.sampled_from(sample_counts(reading))),
             turn=draw(st.integers(1, _TURNS)) if turned else 0,
+            apart=many and draw(st.booleans()),
         )
 
     return whole()

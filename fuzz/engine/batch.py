@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy as sp
 
-from fuzz.engine.philox import stream_key
+from fuzz.engine.philox import stream_keys
 from fuzz.engine.printers.numpy_source import numpy_function
 from theorems.language.functions import NOISES, OBJECTIVES, PLUS, RADIAL, Noise, Objective, is_radial, profiles
 from theorems.language.parameters import Domain
@@ -228,7 +228,7 @@ class Batch:
 
     def keys(self) -> npt.NDArray[np.uint32]:
         """The Philox key of each instance, [I, 2]."""
-        return np.array([stream_key(self.seed, int(i), self.purpose) for i in self.instance_ids], np.uint32)
+        return stream_keys(self.seed, self.instance_ids.tolist(), self.purpose)
 
     def _freeze(self, name: str, kind: type[np.generic], axes: int) -> None:
         given = np.asarray(getattr(self, name))

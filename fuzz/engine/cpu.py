@@ -145,8 +145,5 @@ def _run_chunk(
         with ThreadPoolExecutor(threads) as pool:
             for done in [pool.submit(run_tasks, tasks, low, high, *arguments) for low, high in work]:
                 done.result()
-    groups = plan.groups or 1
-    for i in range(count):
-        for group in range(groups):
-            mine = slice(group * rows // groups, (group + 1) * rows // groups)
-            gatherer.add_sums(chunk.start + i, group, total[i, mine].sum(0), square[i, mine].sum(0))
+    by_group = (count, plan.groups or 1, rows // (plan.groups or 1), -1)
+    gatherer.add_sums(chunk, slice(None), total.reshape(by_group).sum(2), square.reshape(by_group).sum(2))

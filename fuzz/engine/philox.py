@@ -12,6 +12,7 @@ second word less :data:`QUARTER_TURN`, modulo 2^32.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,9 +40,15 @@ def stream_key(seed: int, instance_id: int, purpose: str) -> tuple[int, int]:
 
     Different purposes give unrelated streams, so that a finding is confirmed on fresh numbers.
     """
-    text = f"clipbounds|{int(seed)}|{int(instance_id)}|{purpose}"
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+    low, high = stream_keys(seed, [instance_id], purpose)[0].tolist()
+    return low, high
+
+
+def stream_keys(seed: int, instance_ids: Sequence[int], purpose: str) -> Words:
+    """:func:`stream_key` of each instance, [I, 2]."""
+    before, after = f"clipbounds|{int(seed)}|", f"|{purpose}"
+    digests = [hashlib.blake2b(f"{before}{i}{after}".encode(), digest_size=8).digest() for i in map(int, instance_ids)]
+    return np.frombuffer(b"".join(digests), "<u4").reshape(-1, 2).astype(np.uint32)
 
 
 def philox4x32(counter: npt.NDArray[np.uint32], key: tuple[int, int]) -> Words:

@@ -352,8 +352,17 @@ def run_tasks(
                 # inf f is 0 exactly; rounding may leave a value of -1e-16.
                 average[instance, block + i] = mean[i] / steps[instance] if good else np.nan
                 gap[instance, block + i] = max(final[i], 0.0) if good else np.nan
-                if good:
-                    row = first_row + (block + i - start) // width
-                    for q in range(due):
-                        total[instance, row, q] += history[q, i]
-                        square[instance, row, q] += history[q, i] * history[q, i]
+            i = 0
+            while i < count:
+                row = (block + i - start) // width
+                after_row = min(count, start + (row + 1) * width - block)
+                for q in range(due):
+                    sum_of = total[instance, first_row + row, q]
+                    sum_of_squares = square[instance, first_row + row, q]
+                    for n in range(i, after_row):
+                        if valid[instance, block + n]:
+                            sum_of += history[q, n]
+                            sum_of_squares += history[q, n] * history[q, n]
+                    total[instance, first_row + row, q] = sum_of
+                    square[instance, first_row + row, q] = sum_of_squares
+                i = after_row

@@ -122,13 +122,16 @@ def checkpoint_steps(batch: Batch, wanted: Sequence[int] | npt.NDArray[np.intege
 
 
 class Gatherer:
-    """Collects blocks of replicas into :class:`Statistics`, in memory I x (R + G x C)."""
+    """Collects blocks of replicas into :class:`Statistics`, in memory I x (R + G x C).
+
+    What a run gives is written by whoever runs it, for every run, and is whatever memory held until then.
+    """
 
     def __init__(self, batch: Batch, plan: Plan) -> None:
         shape = (len(batch), plan.replicas)
         self._plan = plan
-        self.average = np.full(shape, np.nan)
-        self.gap = np.full(shape, np.nan)
+        self.average = np.empty(shape)
+        self.gap = np.empty(shape)
         self.valid = np.zeros(shape, np.bool_)
         sums = (len(batch), plan.groups or 1, len(plan.checkpoints))
         self._total = np.zeros(sums)
@@ -155,8 +158,8 @@ class Gatherer:
         np.add.at(self._total[row], group, kept.T)
         np.add.at(self._square[row], group, kept.T**2)
 
-    def add_sums(self, row: int, group: int, total: Floats, square: Floats) -> None:
-        """Sums [C] over valid runs of one group of instance ``row``."""
+    def add_sums(self, row: int | slice, group: int | slice, total: Floats, square: Floats) -> None:
+        """Sums [C] over the valid runs of one group of instance ``row``; [n, G, C] for slices."""
         self._total[row, group] += total
         self._square[row, group] += square
 

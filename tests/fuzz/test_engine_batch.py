@@ -14,6 +14,9 @@ from test_engine_agreement import all_pairs
 
 from fuzz.engine import Batch, Instance, kernels, reference, run
 
+HEAVY = {"scale": 12.0, "degrees": 2.125}
+"""Of a Student-t noise that throws some runs of the unclipped quartic out of its basin, where they blow up."""
+
 GOOD = Instance(
     "huber", {"curvature": 1.0, "slope": 2.0}, [1.0, 2.0], 0.1, 1.0, 5, "two_point", {"up": 1.0, "probability": 0.5}
 )
@@ -206,10 +209,7 @@ def test_purposes_have_streams_of_their_own() -> None:
 @pytest.mark.parametrize("backend", ["cpu", "reference", "torch"])
 def test_a_run_that_overflows_is_invalid_and_spoils_no_other(backend: str) -> None:
     """A heavy-tailed noise throws some runs of the unclipped quartic out of its basin, where they blow up."""
-    numbers = {"scale": 12.0, "degrees": 2.125}
-    wild = Instance(
-        "quartic", {"curvature": 1.0, "quartic": 1.0}, [0.1, 0.1], 0.125, math.inf, 30, "student_t", numbers
-    )
+    wild = Instance("quartic", {"curvature": 1.0, "quartic": 1.0}, [0.1, 0.1], 0.125, math.inf, 30, "student_t", HEAVY)
     tame = replace(wild, clipping_threshold=1.0)
     result = run(Batch.of([wild, tame], seed=2), 64, backend=backend)
     assert 0 < result.valid[0].sum() < 64
@@ -224,6 +224,20 @@ def test_a_run_that_overflows_is_invalid_and_spoils_no_other(backend: str) -> No
     alone = run(Batch.of([wild], seed=2), 1, backend=backend, first_replica=lucky)
     np.testing.assert_allclose(alone.final_gap[0, 0], result.final_gap[0, lucky], rtol=1e-9)
     assert np.array_equal(result.valid, run(Batch.of([wild, tame], seed=2), 64, backend="reference").valid)
+
+
+@pytest.mark.parametrize("groups", [None, 2, 7])
+def test_sums_leave_out_the_invalid_runs_of_every_block(groups: int | None) -> None:
+    """700 runs are three blocks of lanes; each has invalid runs, in places of their own."""
+    wild = Instance("quartic", {"curvature": 1.0, "quartic": 1.0}, [0.1, 0.1], 0.125, math.inf, 9, "student_t", HEAVY)
+    batch = Batch.of([wild, replace(wild, steps=6)], seed=2)
+    ours, theirs = (run(batch, 700, backend=name, groups=groups) for name in ("cpu", "reference"))
+    assert np.array_equal(ours.valid, theirs.valid)
+    for block in np.array_split(ours.valid[0], 3):
+        assert 0 < block.sum() < len(block)
+    for name in ("mean_gradient_norm", "sum_sq", "group_means"):
+        if getattr(theirs, name) is not None:
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference", "torch"])

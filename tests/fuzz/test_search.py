@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sympy as sp
 
+import fuzz.search
 from fuzz import engine
 from fuzz.__main__ import main
 from fuzz.budget import Budget, Meter
@@ -24,6 +25,7 @@ from fuzz.problem import FiniteLaw
 from fuzz.reading import Reading
 from fuzz.rescore import deviation_of, rescore
 from fuzz.search import SearchResult, _Search, search
+from theorems.catalogue import load_catalogue
 from theorems.language import (
     F0,
     GS,
@@ -274,6 +276,23 @@ def test_vacuous_statement_finds_nothing() -> None:
     result = search(never, Budget(steps=10**4), 0)
     assert result.best is None
     assert result.score == float("-inf")
+
+
+def test_a_search_in_vain_ends_whatever_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Problems that meet no hypothesis cost no steps; structures join more and more rarely meanwhile."""
+    monkeypatch.setattr(fuzz.search, "_IN_VAIN", 3000)
+    joins = []
+    whole = _Search._join
+    monkeypatch.setattr(_Search, "_join", lambda self: (joins.append(self.meter.vain), whole(self))[1])
+    result = search(load_catalogue()["planted_vacuous_steps"], Budget(steps=10**9), 0)
+    assert result.stopped == "in vain"
+    assert (result.score, result.steps, result.candidates) == (-math.inf, 0, ())
+    # What is drawn to cover regimes comes on top.
+    assert 3000 <= result.vain < 20000
+    assert result.coverage is not None
+    assert 0 < result.coverage.excluded == len(result.coverage.empty)
+    assert 3 <= len(joins) <= 10
+    assert all(later >= 2 * sooner for sooner, later in itertools.pairwise(joins[2:]))
 
 
 def test_extra_starts_compete() -> None:
