@@ -1,4 +1,4 @@
-"""One arm of the search: a structure whose numbers are moved by CMA-ES (Hansen)."""
+"""One arm of the search: a structure whose numbers are moved by CMA-ES (Hansen), many of them by gradient ascent, too."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import numpy.typing as npt
 
 from fuzz.reading import Floats
 from fuzz.strategies import Landscape
+from fuzz.trajectory import RunLandscape
 
 if TYPE_CHECKING:
+    # torch takes its time to load, and few searches need it.
     from fuzz.ascent import Climber
 
+MOST_UNROLLED = 64
+"""Steps of a run that an ascent unrolls: it keeps every state."""
 _LARGEST = 64
 
 
@@ -49,6 +53,13 @@ class Arm:
         """Hansen's default, twice as many after each restart (Auger and Hansen, CEC 2005)."""
         default = max(self.least, 4 + int(3 * math.log(max(1, self.size))))
         return int(min(_LARGEST, default * 2**self._restarts))
+
+    @property
+    def climbs(self) -> bool:
+        """Whether its runs are short enough to be unrolled, and without noise: beside noise, gradient ascent lost
+        against CMA-ES (``ci/results/ascent-2026-11-24.md``)."""
+        inside = self.inside
+        return isinstance(inside, RunLandscape) and not inside.stochastic and inside.structure.steps[1] <= MOST_UNROLLED
 
     @property
     def rank(self) -> float:

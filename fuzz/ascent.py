@@ -9,6 +9,7 @@ scored by the engine, like every other point.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,22 +22,15 @@ from fuzz.trajectory import Draft, RunLandscape
 from theorems.language.functions import Objective, is_radial, profiles, x
 from theorems.language.quantities import FinalGap, MinGradientNorm
 
-MOST_STEPS = 64
-"""Of a run that is unrolled: every state is kept."""
 COST = 3
 """Steps that a pass forward and backward counts as, for each that it takes."""
 
-_NEAR = 1e-4
+_NEAR, _NEAR_LINEAR = 1e-4, 1e-2
+"""How far a gene is moved to see a slope: numbers on a linear scale (bends) are rounded to some thousandth."""
 _PACE, _LEAST_PACE = 0.05, 1e-4
 _MOMENTUM, _MEMORY = 0.9, 0.99
 
 Tensor = torch.Tensor
-
-
-def climbs(inside: RunLandscape) -> bool:
-    """Whether runs inside a structure are short enough to be unrolled, and without noise: beside noise it lost against
-    CMA-ES (``ci/results/ascent-2026-11-24.md``)."""
-    return not inside.stochastic and inside.structure.steps[1] <= MOST_STEPS
 
 
 def slopes(inside: RunLandscape, raw: Floats) -> tuple[Floats, Floats, int]:
@@ -53,10 +47,11 @@ def slopes(inside: RunLandscape, raw: Floats) -> tuple[Floats, Floats, int]:
         return score, slope, 0
     measured, tangent = _unrolled(inside, draft, rows)
     score[rows] = inside.reading.score({k: _of(v, count)[rows] for k, v in draft.letters.items()}, measured)
-    moved = np.array([k for k, gene in enumerate(inside.genes) if gene.name != "steps"])
+    moved = np.array([k for k, gene in enumerate(inside.genes) if gene.name != "steps"], np.intp)
+    near_by = np.array([_NEAR_LINEAR if inside.genes[k].kind == "linear" else _NEAR for k in moved])
     # [2, n, M]: every moved gene a little lower, and a little higher, alone.
     signs = np.array([-1.0, 1.0])[:, None, None]
-    at = np.clip(raw[rows][None, :, moved] + signs * _NEAR, 0.0, 1.0)
+    at = np.clip(raw[rows][None, :, moved] + signs * near_by, 0.0, 1.0)
     points = np.broadcast_to(raw[rows][None, :, None, :], (2, len(rows), len(moved), size)).copy()
     points[:, :, np.arange(len(moved)), moved] = at
     near = inside.draft(points.reshape(-1, size))
@@ -84,8 +79,8 @@ class Climber:
     """One point on its way up, by Adam (Kingma and Ba, ICLR 2015) on raw genes, held inside the unit cube.
 
     Args:
-        inside: a structure for which :func:`climbs` holds.
-        start: raw genes [G].
+        inside: a structure whose arm :attr:`~fuzz.arm.Arm.climbs`.
+        start: raw genes [G] of a problem that meets the conditions.
 
     Attributes:
         best, score: the highest point so far, [G], and its score.
@@ -105,26 +100,35 @@ class Climber:
         """Whether it has come to rest."""
         return self.pace < _LEAST_PACE
 
-    def climb(self, iterations: int) -> int:
-        """Go on for so many steps of its own; returns how many engine steps they count as."""
-        cost, before = 0, self.score
-        for _ in range(iterations):
+    def climb(self, passes: int, pay: Callable[[int], bool]) -> None:
+        """Go on for at most so many passes, forward and backward.
+
+        Args:
+            passes: how many.
+            pay: called after each with the engine steps that it counts as, 0 for one that ran nothing; whether to go
+                on.
+        """
+        before = self.score
+        for _ in range(passes):
             score, slope, steps = slopes(self.inside, self.at[None, :])
-            cost += steps
             if score[0] > self.score:
                 self.best, self.score = self.at, float(score[0])
-            elif not np.isfinite(score[0]):
+            if np.isfinite(score[0]):
+                self._move(slope[0])
+            else:
                 # Over an edge: back to the best, with shorter steps.
                 self._turn_back()
-                continue
-            self.taken += 1
-            self.first = _MOMENTUM * self.first + (1 - _MOMENTUM) * slope[0]
-            self.second = _MEMORY * self.second + (1 - _MEMORY) * slope[0] ** 2
-            up, size = self.first / (1 - _MOMENTUM**self.taken), self.second / (1 - _MEMORY**self.taken)
-            self.at = np.clip(self.at + self.pace * up / (np.sqrt(size) + 1e-12), 0.0, 1.0)
+            if not pay(steps):
+                break
         if not self.score > before:
             self._turn_back()
-        return cost
+
+    def _move(self, slope: Floats) -> None:
+        self.taken += 1
+        self.first = _MOMENTUM * self.first + (1 - _MOMENTUM) * slope
+        self.second = _MEMORY * self.second + (1 - _MEMORY) * slope**2
+        up, size = self.first / (1 - _MOMENTUM**self.taken), self.second / (1 - _MEMORY**self.taken)
+        self.at = np.clip(self.at + self.pace * up / (np.sqrt(size) + 1e-12), 0.0, 1.0)
 
     def _turn_back(self) -> None:
         self.at, self.pace = self.best, self.pace / 2
@@ -151,7 +155,7 @@ def _unrolled(
     measured = _measured(inside, parameters, start, eta, threshold, steps)
     found = torch.autograd.grad(measured.sum(), leaves, allow_unused=True)
     tangent = tuple(
-        np.zeros(tuple(leaf.shape)) if part is None else torch.nan_to_num(part).numpy()
+        np.zeros(tuple(leaf.shape)) if part is None else torch.nan_to_num(part, 0.0, 0.0, 0.0).numpy()
         for part, leaf in zip(found, leaves, strict=True)
     )
     return measured.detach().numpy(), tangent

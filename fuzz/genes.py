@@ -47,8 +47,8 @@ class Structure:
         turn: 0, or the number of a random direction (of a random plane, if even) in which the atoms of a finite law
             lie; the only atoms that there are in more than three dimensions.
         case: which case of a bound in cases is searched alone, counted from 1; 0 for all of them.
-        apart: every coordinate has a start, a curvature and a slope of its own, also where there are many, which else
-            climb a ladder.
+        apart: every coordinate has a start, a curvature and, where the family has one, a slope of its own, also where
+            there are more than :data:`EACH`, which otherwise lie on a ladder.
     """
 
     objective: str = "quadratic"

@@ -164,7 +164,7 @@ def _random(hunt: _Hunt) -> None:
     """The strategies' structures with uniform genes."""
     rng, round_number = np.random.default_rng([hunt.seed, 1]), 0
     while True:
-        for structure in draw_structures(hunt.reading, _DRAWN, hunt.seed * 1009 + 500_009 + round_number):
+        for structure in draw_structures(hunt.reading, _DRAWN, hunt.seed * 1009 + 500_009 + round_number, apart=False):
             inside = landscape(hunt.reading, structure)
             hunt.evaluate(inside, rng.random((_POPULATION, len(inside.genes))))
         round_number += 1
@@ -175,7 +175,7 @@ def _hypothesis(hunt: _Hunt) -> None:
     from hypothesis import HealthCheck, Phase, given, seed, settings, target
     from hypothesis import strategies as st
 
-    drawn, round_number = structures(hunt.theorem), 0
+    drawn, round_number = structures(hunt.theorem, apart=False), 0
     while True:
 
         @seed(hunt.seed * 1009 + round_number)
@@ -202,7 +202,7 @@ def _flat_cma(hunt: _Hunt) -> None:
     """CMA-ES on one flat vector: the first number chooses a structure, the others are its genes by name."""
     import cma
 
-    pool = sorted(draw_structures(hunt.reading, 256, hunt.seed * 1009 + 900_001), key=lambda s: s.regime)
+    pool = sorted(draw_structures(hunt.reading, 256, hunt.seed * 1009 + 900_001, apart=False), key=lambda s: s.regime)
     inside = [landscape(hunt.reading, structure) for structure in pool]
     names = sorted({gene.name for place in inside for gene in place.genes})
     columns = [np.array([1 + names.index(gene.name) for gene in place.genes], int) for place in inside]

@@ -2,8 +2,9 @@
 
 Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures take turns: the k-th best gets 1/k as
 many problems as the best one, so that none is ever dropped. A turn is a few random points at first, then some
-generations of CMA-ES with more and more replicas. Whenever the steps have doubled, new structures join. Comparisons use
-fresh randomness, because the best of many noisy scores is biased upward.
+generations of CMA-ES with more and more replicas, or gradient ascent where numbers are many and there is no noise.
+Whenever the steps have doubled, new structures join. Comparisons use fresh randomness, because the best of many noisy
+scores is biased upward.
 """
 
 from __future__ import annotations
@@ -48,10 +49,12 @@ _FINAL_REPLICAS = 512
 _FIRST_CHECK = 64
 # From so many numbers on, every other turn of a structure without noise is an ascent, as far as runs can be unrolled
 # (ci/results/ascent-2026-11-30.md).
-_MANY, _CLIMB_EVERY = 48, 2
-# A pass forward and backward takes some ten milliseconds, whatever it counts in steps: as long as so many problems do.
-# And torch takes a second or two to load: not within shorter budgets.
+_MANY, _CLIMB_EVERY, _PASSES = 48, 2, 20
+# A pass forward and backward takes ten to thirty milliseconds, whatever it counts in steps: as long as so many
+# problems. And torch takes a second or two to load: not within shorter budgets.
 _CLIMB_EFFORT, _CLIMB_SECONDS = 100, 30.0
+# What counts as a higher score, beside rounding; and how far from the top an ascent that came to rest begins anew.
+_HIGHER, _NEARBY = 1e-6, 0.05
 _STEPS_PER_SECOND = 2e7
 # Empty regimes: so many points of a structure are looked at, so many of a regime are scored, for at most this part of
 # the budget; and scores on the map of noisy claims are estimated anew for at most that part.
@@ -184,6 +187,7 @@ class _Search:
         self.coverage = Coverage(axes_of(self.reading, self.holds))
         self.arms: list[Arm] = []
         self.turns, self.joined, self.joined_vain, self.joins, self.covered = 0, 0, 0, 0, False
+        self.steps_seen, self.vain_seen = 0, 0
         self.timed = budget.seconds is not None
         self.looks: tuple[int, ...] = _TIMED_LOOKS if self.timed else _LOOKS
         self.population = _TIMED_POPULATION if self.timed else 0
@@ -193,18 +197,23 @@ class _Search:
     def run(self, extra: Sequence[tuple[Problem, Choices]], enough: float | None) -> SearchResult:
         others = [c for c in (self._judge(problem, choices) for problem, choices in extra) if c is not None]
         self.enough = enough
-        while not (self.enough_found or self._in_vain or (self.meter.spent and self.regimes)):
-            # Until a problem meets the hypotheses there are no steps to go by.
-            meter = self.meter
-            doubled = meter.steps >= 2 * self.joined if meter.steps else meter.vain >= 2 * self.joined_vain
+        self.steps_seen, stopped = self.meter.steps, "budget"
+        while not (self.enough_found or (self.meter.spent and self.regimes)):
+            if self._in_vain:
+                if self.covered:
+                    stopped = "in vain"
+                    break
+                self._cover()
+                continue
+            # While no problem meets the hypotheses there are no steps to go by.
+            went, vain = self.meter.steps, self.meter.vain
+            doubled = went >= 2 * self.joined if went > self.joined else vain >= 2 * self.joined_vain
             if doubled and all(arm.turns for arm in self.arms):
                 self._join()
             if not self.covered and self.meter.fraction >= _COVER_AFTER:
                 self._cover()
             self._turn(self._next())
-        stopped = "enough" if self.enough_found else "in vain" if self._in_vain else "budget"
-        if self._in_vain and not self.covered:
-            self._cover()
+        stopped = "enough" if self.enough_found else stopped
         candidates = self._candidates(others)
         if stopped == "budget":
             self._judge_regimes()
@@ -224,7 +233,10 @@ class _Search:
 
     @property
     def _in_vain(self) -> bool:
-        return self.meter.steps == 0 and self.meter.vain >= _IN_VAIN
+        """Whether very many problems on end met no hypothesis; a budget in seconds ends by itself."""
+        if self.meter.steps > self.steps_seen:
+            self.steps_seen, self.vain_seen = self.meter.steps, self.meter.vain
+        return not self.timed and self.meter.vain - self.vain_seen >= _IN_VAIN
 
     def _join(self) -> None:
         """New structures; the first are the boundary cases. Every case of the bound is a place of its own to search."""
@@ -312,22 +324,33 @@ class _Search:
             arm.forget()
 
     def _climb(self, arm: Arm) -> bool:
-        """Gradient ascent for about as many steps as a turn of CMA-ES; False where there is none."""
+        """A turn of gradient ascent, from a problem that meets the conditions; False where there is none."""
         seconds = self.meter.budget.seconds
-        if seconds is not None and seconds < _CLIMB_SECONDS:
+        short = seconds is not None and seconds < _CLIMB_SECONDS
+        if short or not arm.climbs or arm.best is None or not math.isfinite(arm.score):
             return False
-        from fuzz.ascent import COST, Climber, climbs
+        from fuzz.ascent import Climber
 
-        if not isinstance(arm.inside, RunLandscape) or arm.best is None or not climbs(arm.inside):
-            return False
-        if arm.climber is None or arm.climber.spent:
-            arm.climber = Climber(arm.inside, arm.best)
-        iterations = max(1, _GENERATIONS * arm.population // COST)
-        self.meter.add(arm.climber.climb(iterations), iterations)
-        arm.effort += iterations * _CLIMB_EFFORT
-        points = arm.climber.best[None, :]
-        self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
-        self._check_enough(arm)
+        assert isinstance(arm.inside, RunLandscape)
+        climber = arm.climber
+        # CMA-ES may have found a higher hill; and from where it came to rest it would go nowhere again.
+        if climber is None or arm.score > climber.score + _HIGHER:
+            climber = Climber(arm.inside, arm.best)
+        elif climber.spent:
+            climber = Climber(arm.inside, arm.best + _NEARBY * arm.rng.standard_normal(arm.size))
+        arm.climber, before = climber, self.meter.steps
+
+        def pay(steps: int) -> bool:
+            self.meter.add(steps, int(steps > 0))
+            self.meter.vain += int(steps == 0)
+            arm.effort += _CLIMB_EFFORT
+            return not self.meter.spent and self.meter.steps - before < self.cost_cap
+
+        climber.climb(_PASSES, pay)
+        if math.isfinite(climber.score):
+            points = climber.best[None, :]
+            self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
+            self._check_enough(arm)
         return True
 
     def _refresh(self, arm: Arm, replicas: int) -> None:

@@ -72,17 +72,18 @@ def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] 
     return RunLandscape(reading, structure, pins)
 
 
-def structures(theorem: Theorem, *, oracle: bool = False) -> st.SearchStrategy[Structure]:
+def structures(theorem: Theorem, *, oracle: bool = False, apart: bool = True) -> st.SearchStrategy[Structure]:
     """Structures whose families meet the theorem's assumptions.
 
     Args:
         theorem: the statement.
         oracle: also noise built from the worst drift at the current point.
+        apart: also many coordinates with numbers of their own.
 
     Raises:
         ValueError: if no family meets them.
     """
-    return _structures(Reading(theorem), oracle)
+    return _structures(Reading(theorem), oracle, apart)
 
 
 def problems(theorem: Theorem, *, oracle: bool = False) -> st.SearchStrategy[Problem]:
@@ -104,7 +105,9 @@ def problems(theorem: Theorem, *, oracle: bool = False) -> st.SearchStrategy[Pro
     return whole()
 
 
-def draw_structures(reading: Reading, count: int, number: int, oracle: bool = False) -> list[Structure]:
+def draw_structures(
+    reading: Reading, count: int, number: int, oracle: bool = False, apart: bool = True
+) -> list[Structure]:
     """At most ``count`` distinct structures, the same for equal ``number``; Hypothesis keeps no database."""
     found: dict[Structure, None] = {}
 
@@ -116,7 +119,7 @@ def draw_structures(reading: Reading, count: int, number: int, oracle: bool = Fa
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(_structures(reading, oracle))
+    @given(_structures(reading, oracle, apart))
     def collect(structure: Structure) -> None:
         found.setdefault(structure)
 
@@ -274,7 +277,7 @@ def deviations(reading: Reading) -> list[tuple[float, float]]:
     return list(dict.fromkeys((a, b) for a, b in cut if a <= b)) or [(low, low)]
 
 
-def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
+def _structures(reading: Reading, oracle: bool, apart: bool = True) -> st.SearchStrategy[Structure]:
     objectives, noises, ranges = objective_families(reading), noise_families(reading, oracle), deviations(reading)
     one_step = reading.quantity.scope is Scope.ONE_STEP
     few_atoms = [n for n in noises if n in ("two_point", "finite", "gradient_two_point")]
@@ -302,7 +305,7 @@ def _structures(reading: Reading, oracle: bool) -> st.SearchStrategy[Structure]:
         shaped = any(part in FAMILIES for part in objective.split(PLUS))
         mirrored = noise == "finite" and (reading.symmetric or draw(st.integers(0, 7)) == 7)
         pieces = draw(st.sampled_from(_PIECES)) if shaped else (0, 0)
-        many = noise == "none" and dimension > EACH and not radial
+        many = apart and noise == "none" and dimension > EACH and not radial
         return Structure(
             objective=RADIAL + objective if radial else objective,
             noise=noise,

@@ -11,11 +11,12 @@ import pytest
 
 import fuzz.ascent
 import fuzz.search
-from fuzz.ascent import COST, MOST_STEPS, Climber, climbs, slopes
+from fuzz.arm import MOST_UNROLLED, Arm
+from fuzz.ascent import COST, Climber, slopes
 from fuzz.budget import Budget, Meter
 from fuzz.genes import EACH, Structure
 from fuzz.reading import Floats, Reading
-from fuzz.search import search
+from fuzz.search import _Search, search
 from fuzz.strategies import draw_structures
 from fuzz.trajectory import RunLandscape
 from theorems.catalogue import load_catalogue
@@ -47,12 +48,14 @@ def engine(landscape: RunLandscape, raw: Floats) -> Floats:
 def relative_errors(landscape: RunLandscape, raw: Floats) -> Floats:
     """Of slopes, against differences of the engine's scores; of each point the largest over its genes."""
     score, found, _ = slopes(landscape, raw)
-    errors, near = [], 1e-4
+    errors = []
     moved = [k for k, gene in enumerate(landscape.genes) if gene.name != "steps"]
+    # Bends are rounded coarsely.
+    near = np.array([1e-2 if landscape.genes[k].kind == "linear" else 1e-4 for k in moved])
     for row in np.flatnonzero(np.isfinite(score)):
         points = np.repeat(raw[row][None, :], 2 * len(moved), 0)
-        points[::2, moved] -= near * np.eye(len(moved))
-        points[1::2, moved] += near * np.eye(len(moved))
+        points[::2, moved] -= np.diag(near)
+        points[1::2, moved] += np.diag(near)
         sides = engine(landscape, points)
         wanted = (sides[1::2] - sides[::2]) / (2 * near)
         if np.isfinite(wanted).all() and wanted.any():
@@ -74,11 +77,11 @@ def test_scores_are_the_engines_and_slopes_their_derivatives(
     assert score[good] == pytest.approx(wanted[good], rel=1e-9, abs=1e-12)
     assert steps == COST * landscape.draft(raw).steps[good].sum()
     assert not slope[:, [gene.name == "steps" for gene in landscape.genes]].any()
-    # At a kink between two points, or where a gene's rounding shows, they differ; rarely.
+    # At a kink between two points (bends are moved far), or where rounding shows, they differ; not often.
     errors = relative_errors(landscape, raw)
     assert len(errors) >= len(raw) // 2
     assert np.median(errors) < 1e-3
-    assert (errors < 1e-2).mean() > 0.8
+    assert (errors < 1e-2).mean() > 0.7
 
 
 def test_a_slope_that_forgets_part_of_the_run_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +89,7 @@ def test_a_slope_that_forgets_part_of_the_run_is_seen(monkeypatch: pytest.Monkey
     landscape = inside("D1", replace(WIDE, objective="log_cosh"), {})
     climbers = [Climber(landscape, start) for start in np.random.default_rng(1).random((6, len(landscape.genes)))]
     for climber in climbers:
-        climber.climb(30)
+        climber.climb(30, lambda steps: True)
     raw = np.stack([climber.best for climber in climbers])
     assert np.median(relative_errors(landscape, raw)) < 1e-3
     whole = fuzz.ascent._unrolled
@@ -113,13 +116,21 @@ def test_a_climber_goes_up_and_is_paid_for() -> None:
     landscape = inside("D1", WIDE, {})
     raw = np.random.default_rng(2).random((1, len(landscape.genes)))
     climber = Climber(landscape, raw[0])
-    before, paid = engine(landscape, raw)[0], 0
+    before, paid = engine(landscape, raw)[0], []
+
+    def pay(steps: int) -> bool:
+        paid.append(steps)
+        return len(paid) % 9 > 0
+
     for _ in range(10):
-        paid += climber.climb(10)
+        climber.climb(10, pay)
     after = engine(landscape, climber.best[None, :])[0]
     assert after == pytest.approx(climber.score, rel=1e-9)
     assert before + 0.2 < after <= 1 + 1e-12
-    assert COST * 100 * 8 <= paid <= COST * 100 * 64
+    # Each climb ends where its payer says so.
+    assert len(paid) == 90
+    assert all(COST * 8 <= steps <= COST * 64 for steps in paid if steps)
+    assert np.mean([steps > 0 for steps in paid]) > 0.8
     assert ((climber.best >= 0) & (climber.best <= 1)).all()
 
 
@@ -131,15 +142,18 @@ def test_a_climber_that_brings_nothing_shortens_its_steps_and_rests() -> None:
     assert engine(landscape, top[None, :])[0] == pytest.approx(1.0)
     climber = Climber(landscape, top)
     for _ in range(20):
-        climber.climb(2)
+        climber.climb(2, lambda steps: True)
     assert climber.spent
     assert np.array_equal(climber.best, top)
 
 
 def test_what_cannot_be_unrolled_is_left_to_others() -> None:
-    assert climbs(inside("D1", WIDE, {}))
-    assert not climbs(inside("D1", replace(WIDE, steps=(8, MOST_STEPS + 1)), {}))
-    assert not climbs(inside("S3", Structure(noise="two_point", steps=(8, 8)), {}))
+    def climbs(name: str, structure: Structure) -> bool:
+        return Arm(inside(name, structure, {}), np.random.default_rng(0)).climbs
+
+    assert climbs("D1", WIDE)
+    assert not climbs("D1", replace(WIDE, steps=(8, MOST_UNROLLED + 1)))
+    assert not climbs("S3", Structure(noise="two_point", steps=(8, 8)))
 
 
 def test_structures_are_drawn_on_a_ladder_and_apart() -> None:
@@ -181,4 +195,59 @@ def test_it_pays_where_numbers_are_many(monkeypatch: pytest.MonkeyPatch) -> None
     assert climbing.score > plain.score + 0.01, (climbing.score, plain.score)
     assert climbing.score <= 1 + 1e-12
     assert climbing.candidates == again.candidates
-    assert climbing.steps < 1.5 * plain.steps
+    assert climbing.steps < 1.1 * plain.steps
+
+
+def arm_of(search: _Search, structure: Structure) -> Arm:
+    (arm,) = search.arms = search._made([structure], 0)
+    return arm
+
+
+def test_an_ascent_keeps_to_the_budget() -> None:
+    """A turn costs no more than one evaluation may, nor goes on when all is spent."""
+    for steps in (3000, 30_000):
+        made = _Search(CATALOGUE["D1"], Budget(steps=steps), 0, False, None, {})
+        arm = arm_of(made, replace(WIDE, dimension=24, steps=(64, 64)))
+        while not made.meter.spent:
+            before = made.meter.steps
+            made._turn(arm)
+            if arm.climber is not None and made.turns == 0:
+                assert made.meter.steps - before <= made.cost_cap + COST * 64 + 64 * arm.population * 4
+        assert made.meter.steps <= steps + COST * 64 + 64 * arm.population
+
+
+def test_no_ascent_from_a_problem_that_breaks_a_condition_nor_in_a_short_time() -> None:
+    never = _Search(CATALOGUE["planted_vacuous_steps"], Budget(steps=10**6), 0, False, None, {})
+    arm = arm_of(never, WIDE)
+    for _ in range(8):
+        never._turn(arm)
+    assert arm.best is not None
+    assert arm.climber is None
+    assert never.meter.evaluations == never.meter.steps == 0
+    for seconds, climbed in ((29.0, False), (31.0, True)):
+        timed = _Search(CATALOGUE["D1"], Budget(seconds=seconds), 0, False, None, {})
+        arm = arm_of(timed, replace(WIDE, dimension=24))
+        for _ in range(8):
+            timed._turn(arm)
+        assert (arm.climber is not None) == climbed
+
+
+def test_an_ascent_that_came_to_rest_begins_anew_elsewhere() -> None:
+    made = _Search(CATALOGUE["D1"], Budget(steps=10**6), 0, False, None, {})
+    arm = arm_of(made, replace(WIDE, objective="quadratic"))
+    points = arm.design(16)
+    made._learn(arm, points, made._evaluate(arm, points, 1))
+    assert made._climb(arm)
+    first = arm.climber
+    assert first is not None
+    first.pace = 0.0
+    assert first.spent
+    assert made._climb(arm)
+    assert arm.climber is not first
+    # CMA-ES found a higher hill: the ascent goes on there.
+    second = arm.climber
+    assert second is not None
+    second.score = -1.0
+    assert made._climb(arm)
+    assert arm.climber is not second
+    assert np.isfinite(arm.climber.score if arm.climber else np.nan)

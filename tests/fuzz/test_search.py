@@ -278,21 +278,43 @@ def test_vacuous_statement_finds_nothing() -> None:
     assert result.score == float("-inf")
 
 
-def test_a_search_in_vain_ends_whatever_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("started", [False, True])
+def test_a_search_in_vain_ends_whatever_its_steps(monkeypatch: pytest.MonkeyPatch, started: bool) -> None:
     """Problems that meet no hypothesis cost no steps; structures join more and more rarely meanwhile."""
+    never = load_catalogue()["planted_vacuous_steps"]
+    elsewhere = search(load_catalogue()["D1"], Budget(steps=1000), 0).best
+    assert elsewhere is not None
     monkeypatch.setattr(fuzz.search, "_IN_VAIN", 3000)
-    joins = []
-    whole = _Search._join
+    joins, whole = [], _Search._join
     monkeypatch.setattr(_Search, "_join", lambda self: (joins.append(self.meter.vain), whole(self))[1])
-    result = search(load_catalogue()["planted_vacuous_steps"], Budget(steps=10**9), 0)
+    starts = [(elsewhere.problem, elsewhere.choices)] if started else []
+    result = search(never, Budget(steps=10**9), 0, extra_starts=starts)
     assert result.stopped == "in vain"
-    assert (result.score, result.steps, result.candidates) == (-math.inf, 0, ())
+    # A start that breaks a hypothesis is run all the same.
+    assert (result.score, result.candidates) == (-math.inf, ())
+    assert result.steps == (elsewhere.problem.steps if started else 0)
     # What is drawn to cover regimes comes on top.
     assert 3000 <= result.vain < 20000
     assert result.coverage is not None
     assert 0 < result.coverage.excluded == len(result.coverage.empty)
     assert 3 <= len(joins) <= 10
     assert all(later >= 2 * sooner for sooner, later in itertools.pairwise(joins[2:]))
+
+
+def test_what_covering_finds_is_not_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it gives up, a search looks where regimes are empty; and a budget in seconds ends by itself."""
+    cover = _Search._cover
+
+    def covering(self: _Search) -> None:
+        cover(self)
+        monkeypatch.setattr(fuzz.search, "_IN_VAIN", 10**6)
+
+    monkeypatch.setattr(fuzz.search, "_IN_VAIN", 0)
+    monkeypatch.setattr(_Search, "_cover", covering)
+    result = search(load_catalogue()["D1"], Budget(steps=10**5), 0)
+    assert (result.stopped, result.steps >= 10**5) == ("budget", True)
+    never = load_catalogue()["planted_vacuous_steps"]
+    assert search(never, Budget(seconds=1.0), 0).stopped == "budget"
 
 
 def test_extra_starts_compete() -> None:
