@@ -1,4 +1,4 @@
-"""One arm of the search: a structure whose numbers are moved by CMA-ES (Hansen), many of them by gradient ascent, too."""
+"""One arm of the search: a structure whose numbers CMA-ES (Hansen) moves, or gradient ascent if they are many."""
 
 from __future__ import annotations
 
