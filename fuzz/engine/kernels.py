@@ -197,6 +197,38 @@ def _pair_kernel(noise: Noise, single: bool) -> Kernel:
     )
 
 
+_STORED = re.compile(r"words\[k, s, (\d), ([^]]*)\] = np\.uint32\((\w+)\)")
+
+
+_CHOICE = re.compile(r"\(h\d+ if \(h\d+ > words\[k, 0, q, i\]\) else h\d+\)")
+
+
+def _of_two_atoms(entry: _Entry) -> bool:
+    """Whether a word does no more than choose between two numbers."""
+    return len(entry.kernel.lines) == 1 and _CHOICE.fullmatch(entry.kernel.lines[0]) is not None
+
+
+def _atoms(entries: list[_Entry]) -> str:
+    """``def atoms(family, ...)``: the text of ``philox_lanes``, in which a word chooses an atom where it was stored."""
+    loop = inspect.getsource(lanes.philox_lanes).split('"""')[2]
+    text = "def atoms(family, key0, key1, first, block, h, single, instance, out, lanes):\n"
+    text += "    sample = stream = ZERO\n"
+    for entry in entries:
+        text += f"    if family == {entry.number}:  # {entry.name}\n"
+        for k, read in enumerate(entry.kernel.reads):
+            # Words are 64 bits wide in that loop.
+            wide = read.replace("np.uint32", "np.uint64").format(place=f"[instance, 0, {k}]")
+            text += f"        h{k} = {wide}\n"
+        (chosen,) = entry.kernel.lines
+
+        def put(stored: re.Match[str], chosen: str = chosen) -> str:
+            return f"out[{stored[1]}, {stored[2]}] = real({chosen.replace('words[k, 0, q, i]', stored[3])})"
+
+        text += "".join(f"    {_STORED.sub(put, line)}\n" if line else "" for line in loop.splitlines())
+        text += "        return True\n"
+    return text + "    return False\n\n\n"
+
+
 def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[str, Formula]]]:
     """The whole module as text, and its formulas by role (``gradients, values, samples``) and family.
 
@@ -266,8 +298,9 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
         "for q in range(low, high)",
         axis="0",
     )
+    text += _atoms([entry for entry in free if _of_two_atoms(entry)])
     text += f"BUFFER = {1 + max((int(row) for row in re.findall(r'buffer.([0-9]+)', text)), default=0)}\n\n\n"
-    loops = ("gradients", "values", "samples", "pairs", "draws", "advance", *_LOOPS)
+    loops = ("gradients", "values", "samples", "pairs", "draws", "atoms", "advance", *_LOOPS)
     text += _FOOTER.format(
         names=[*((n, "always") for n in _FUNCTIONS), *((n, "never") for n in loops)], counted=_COUNTED
     )

@@ -4,9 +4,9 @@ The text is joined with that of ``runs.py`` and with generated formulas into one
 
 Lanes are replicas: each loop over lanes is free of branches on data, so that LLVM vectorises it, and each lane does
 the same IEEE operations wherever it stands in a block, so that trajectories do not depend on how runs are split. The
-names ``real`` (the type of states), ``BUFFER``, ``gradients``, ``values``, ``samples``, ``draws`` and ``advance``
-(generated, with the family as a switch) come from :mod:`fuzz.engine.kernels`; the functions here are plain Python until
-then.
+names ``real`` (the type of states), ``BUFFER``, ``gradients``, ``values``, ``samples``, ``pairs``, ``draws``, ``atoms``
+and ``advance`` (generated, with the family as a switch) come from :mod:`fuzz.engine.kernels`; the functions here are
+plain Python until then.
 
 What is not finite is noticed without branches. A state that once is not finite stays so, whatever is added, hence it is
 looked at when the run ends. In one dimension a gradient that is not finite makes the next state so: zero times it is
@@ -95,6 +95,16 @@ def draws(
     """Put noise into the first rows of out, from ``words[k]``, by the numbers of coordinate 0; else as ``samples``.
 
     For laws that read no state.
+    """
+    raise NotImplementedError(ONLY_GENERATED)
+
+
+def atoms(
+    family: int, key0: int, key1: int, first: int, block: int, h: Any, single: Any, instance: int, out: Any, lanes: int
+) -> bool:
+    """What ``philox_lanes`` (of sample 0, stream 0) and ``draws`` would put into four rows of out, in one loop.
+
+    For laws of two atoms; whether this is one. A word that chooses an atom where it is made is never stored.
     """
     raise NotImplementedError(ONLY_GENERATED)
 

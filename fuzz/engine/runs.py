@@ -22,6 +22,7 @@ from fuzz.engine.lanes import (
     add_noise,
     advance,
     aligned,
+    atoms,
     clipped_step,
     divide,
     draws,
@@ -73,10 +74,11 @@ def whole_steps(
         noise[:] = real(-0.0)
     due = 0
     for t in range(0, steps, 4):
-        for s in range(streams):
-            philox_lanes(words, ZERO, s, key0, key1, first, t >> 2, ZERO, first_stream + s, lanes)
         rows = min(4, steps - t)
-        if streams > 0:
+        drawn = atoms(family, key0, key1, first, t >> 2, noise_numbers, noise_single, instance, noise, lanes)
+        if streams > 0 and not drawn:
+            for s in range(streams):
+                philox_lanes(words, ZERO, s, key0, key1, first, t >> 2, ZERO, first_stream + s, lanes)
             draws(family, words, ZERO, rows, noise_numbers, noise_single, instance, noise, buffer, lanes)
         # Calls that are saved count too: many arrays are many arguments.
         together = rows if recorded == 0 else 1

@@ -130,8 +130,8 @@ class Gatherer:
     def __init__(self, batch: Batch, plan: Plan) -> None:
         shape = (len(batch), plan.replicas)
         self._plan = plan
-        self.average = np.empty(shape)
-        self.gap = np.empty(shape)
+        # One array: NumPy asks for large pages from four megabytes on, and to touch small ones first is slow.
+        self.average, self.gap = np.empty((2, *shape))
         self.valid = np.zeros(shape, np.bool_)
         sums = (len(batch), plan.groups or 1, len(plan.checkpoints))
         self._total = np.zeros(sums)

@@ -31,7 +31,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-GENERATED = ("BUFFER", "gradients", "values", "samples", "pairs", "draws", "advance")
+GENERATED = ("BUFFER", "gradients", "values", "samples", "pairs", "draws", "atoms", "advance")
 
 
 @cache
@@ -233,6 +233,33 @@ def test_words_are_those_of_the_stream() -> None:
     np.testing.assert_array_equal(words[1, 1, :, :4], philox.words(KEYS, replicas, 7, 2**31, 3))
     words[1, 1, :, :4] = 0
     assert not words.any(), "other samples, streams and lanes are left alone"
+
+
+@pytest.mark.parametrize("law", ["two_point", "symmetric_two_point"])
+@pytest.mark.parametrize("count", [3, 4])
+def test_atoms_are_what_words_choose(law: str, count: int) -> None:
+    """One loop does what one that stores words and one that reads them would do; one lane more, if they are odd."""
+    made, roles = generated()
+    number, h = roles["samples"][law].number, np.zeros((2, 1, 3))
+    # Numbers of instance 1: the atoms, and the word below which it is the second, which a fifth of the words are.
+    h[1, 0] = -0.25, 1.5, 2.0**32 // 5
+    out, wanted = np.full((4, 6), 7.0), np.full((4, 6), 7.0)
+    assert made["atoms"](number, *KEYS, 2**32 - 2, 9, h, h, 1, out, count)
+    words = np.zeros((1, 2, 4, 6), np.uint32)
+    lanes.philox_lanes(words, 0, 0, *KEYS, 2**32 - 2, 9, 0, 0, count)
+    made["draws"](number, words, 0, 4, h, h, 1, wanted, np.zeros((1, 6)), count)
+    np.testing.assert_array_equal(out[:, :count], wanted[:, :count])
+    assert set(out[:, :count].ravel()) == {-0.25, 1.5}
+    assert (out[:, 2 * ((count + 1) // 2) :] == 7).all()
+
+
+def test_other_laws_are_no_atoms() -> None:
+    made, roles = generated()
+    out = np.full((4, 2), 7.0)
+    for law, formula in roles["samples"].items():
+        if law not in ("two_point", "symmetric_two_point"):
+            assert not made["atoms"](formula.number, *KEYS, 0, 0, np.zeros(1), np.zeros(1), 0, out, 2), law
+    assert (out == 7).all()
 
 
 class Law:
