@@ -84,6 +84,7 @@ def test_scores_are_the_engines_and_slopes_their_derivatives(
     assert (errors < 1e-2).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_a_slope_that_forgets_part_of_the_run_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The yardstick of the test above."""
     landscape = inside("D1", replace(WIDE, objective="log_cosh"), {})
@@ -181,6 +182,7 @@ def test_numbers_apart_are_those_of_the_genes() -> None:
     assert len(set(problem.start)) == 8
 
 
+@pytest.mark.slow
 def test_it_pays_where_numbers_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the same steps, on the same structures of 24 coordinates: with it, and without."""
     wide = [replace(WIDE, objective=o, dimension=24) for o in ("huber", "log_cosh")]

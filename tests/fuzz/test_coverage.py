@@ -218,7 +218,7 @@ def test_drafts_for_regimes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None
         covered.append(sum(count for count, _ in scored[first:]))
 
     monkeypatch.setattr(_Search, "_cover", covers)
-    result = search(CATALOGUE["D1"], Budget(steps=3 * 10**5), 0)
+    result = search(CATALOGUE["D1"], Budget(steps=3 * 10**4), 0)
     assert sum(drafted) > 0
     broken = sum(count - good for count, good in scored)
     assert result.vain == broken + sum(drafted) - sum(covered)
