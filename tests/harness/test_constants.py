@@ -130,9 +130,10 @@ def test_a_true_claim_has_no_such_ray(pool: SolverPool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["K23_2_1_O", "K23_3_3_light_O"])
 def test_what_a_search_reaches_is_confirmed(name: str, pool: SolverPool) -> None:
-    """With noise allowed, runs without noise are searched too: there the ratio is exact."""
+    """With noise allowed, runs without noise are searched too: there the ratio is exact. (A quarter of these steps
+    reaches 0.88 with some seeds.)"""
     result = constant(
-        CATALOGUE[name], catalogue=CATALOGUE, pool=pool, budget=Budget(steps=4_000_000), tolerance=Fraction(1, 9)
+        CATALOGUE[name], catalogue=CATALOGUE, pool=pool, budget=Budget(steps=16_000_000), tolerance=Fraction(1, 9)
     )
     assert result.reached is not None
     assert result.proved is not None
