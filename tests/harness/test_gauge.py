@@ -60,7 +60,11 @@ def test_targets_are_met_exactly(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("theta", "steps", "budget"),
-    [pytest.param(0.1, 1000, 0.01, marks=pytest.mark.slow), (0.01, 10000, 0.1), (0.1, 10000, 100.0)],
+    [
+        pytest.param(0.1, 1000, 0.01, marks=pytest.mark.slow),
+        (0.01, 10000, 0.1),
+        pytest.param(0.1, 10000, 100.0, marks=pytest.mark.slow),
+    ],
 )
 def test_d1_is_tight_on_its_grid(theta: float, steps: int, budget: float) -> None:
     (cell,) = cells("D1", theta=theta, T=steps, Q=budget)
