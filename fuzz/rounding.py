@@ -126,7 +126,8 @@ def _rate(dimension: int, theta: float, concave: float, quadratic: bool) -> floa
         return 1 + concave
     if concave or dimension == 1:
         return 1 + theta
-    return min(1 + theta, math.sqrt(1 + (theta / (4 * (1 - theta)) if theta <= 0.5 else theta**2)))
+    # A square might overflow where a profile is steep beyond all use: hypot does not.
+    return min(1 + theta, math.sqrt(1 + theta / (4 * (1 - theta))) if theta <= 0.5 else math.hypot(1, theta))
 
 
 @dataclass(frozen=True)

@@ -283,6 +283,16 @@ def test_errors_that_may_grow_have_no_allowance() -> None:
     assert rounding_allowance(steep, FinalGap) is None
 
 
+def test_a_profile_that_is_steep_beyond_all_use_has_no_allowance_and_no_overflow() -> None:
+    """A step size times a curvature whose square is beyond every float; it once ended a whole gauge."""
+    made = problem("quartic", "two_point", dimension=2, steps=10)
+    far = replace(made, start=tuple(sp.Integer(10) ** 90 for _ in made.start))
+    assert rounding_allowance(far, AverageGradientNorm) is None
+    assert rounding_allowance(far, FinalGap) is None
+    assert _rate(2, 1e200, 0.0, quadratic=False) == 1e200
+    assert _rate(2, 0.75, 0.0, quadratic=False) == pytest.approx(1.25, rel=1e-15)
+
+
 def drawn_steps(theta: float, seed: int) -> tuple[np.ndarray, ...]:
     """Directions v, curvatures in [0, 1], and what a step makes of v, over all derivatives of the clip."""
     rng = np.random.default_rng(seed)
