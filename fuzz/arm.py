@@ -31,7 +31,7 @@ class Arm:
 
     Attributes:
         turns, due, effort: how often it was its turn, the problems of the next one, and of all so far.
-        climber: its gradient ascent, once there is one.
+        climber, climbed: its gradient ascent, once there is one, and the arm's score after its last turn.
     """
 
     def __init__(self, inside: Landscape, rng: np.random.Generator, least: int = 0) -> None:
@@ -39,6 +39,7 @@ class Arm:
         self.turns, self.due, self.effort = 0, 1, 0.0
         self.best: Floats | None = None
         self.climber: Climber | None = None
+        self.climbed = -math.inf
         self._restarts = 0
         self.guide, self.score, self.error = -math.inf, -math.inf, 0.0
         self._strategy: Any = None

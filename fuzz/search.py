@@ -333,8 +333,8 @@ class _Search:
 
         assert isinstance(arm.inside, RunLandscape)
         climber = arm.climber
-        # CMA-ES may have found a higher hill; and from where it came to rest it would go nowhere again.
-        if climber is None or arm.score > climber.score + _HIGHER:
+        # CMA-ES may have found a higher hill since; and from where it came to rest it would go nowhere again.
+        if climber is None or arm.score > arm.climbed + _HIGHER:
             climber = Climber(arm.inside, arm.best)
         elif climber.spent:
             climber = Climber(arm.inside, arm.best + _NEARBY * arm.rng.standard_normal(arm.size))
@@ -351,6 +351,7 @@ class _Search:
             points = climber.best[None, :]
             self._learn(arm, points, self._evaluate(arm, points, _REPLICAS[0]))
             self._check_enough(arm)
+        arm.climbed = arm.score
         return True
 
     def _refresh(self, arm: Arm, replicas: int) -> None:

@@ -246,10 +246,14 @@ def test_an_ascent_that_came_to_rest_begins_anew_elsewhere() -> None:
     assert first.spent
     assert made._climb(arm)
     assert arm.climber is not first
-    # CMA-ES found a higher hill: the ascent goes on there.
+    # It is given time there, though it is still lower.
     second = arm.climber
     assert second is not None
-    second.score = -1.0
+    second.score -= 0.1
+    assert made._climb(arm)
+    assert arm.climber is second
+    # CMA-ES found a higher hill: the ascent goes on there.
+    arm.climbed = arm.score - 0.01
     assert made._climb(arm)
     assert arm.climber is not second
     assert np.isfinite(arm.climber.score if arm.climber else np.nan)
