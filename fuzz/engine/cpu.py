@@ -52,8 +52,10 @@ def run(batch: Batch, plan: Plan) -> Statistics:
 
 def words(key: tuple[int, int], first: int, block: int, sample: int, stream: int) -> npt.NDArray[np.uint32]:
     """The compiled engine's Philox words of LANES replicas, [4, LANES]: for tests."""
-    result = np.empty((1, 1, 4, LANES), np.uint32)
-    kernels.load("float64").module.philox_lanes(result, 0, 0, *key, first, block, sample, stream, LANES)
+    result, lead = np.empty((1, 1, 4, LANES), np.uint32), np.empty((1, 1, 2, 2, LANES // 2), np.uint64)
+    module = kernels.load("float64").module
+    module.philox_lead(lead, 0, 0, *key, first, sample, stream, LANES)
+    module.philox_lanes(result, 0, 0, lead, *key, block, sample, LANES)
     return result[0, 0]
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from fuzz.engine.rounds import TILE, put_atoms, put_words
+
 # What the generated module provides.
 real: Any = np.float64
 BUFFER = 0
@@ -100,11 +102,11 @@ def draws(
 
 
 def atoms(
-    family: int, key0: int, key1: int, first: int, block: int, h: Any, single: Any, instance: int, out: Any, lanes: int
+    family: int, lead: Any, key0: int, key1: int, block: int, h: Any, single: Any, instance: int, out: Any, lanes: int
 ) -> bool:
-    """What ``philox_lanes`` (of sample 0, stream 0) and ``draws`` would put into four rows of out, in one loop.
+    """What ``philox_lanes`` (of sample 0, stream 0) and ``draws`` would put into four rows of out, by ``atom_lanes``.
 
-    For laws of two atoms; whether this is one. A word that chooses an atom where it is made is never stored.
+    For laws of two atoms; whether this is one.
     """
     raise NotImplementedError(ONLY_GENERATED)
 
@@ -142,47 +144,57 @@ W1 = np.uint64(0xBB67AE85)
 Array = np.ndarray[Any, Any]
 
 
-def philox_lanes(
-    words: Array, k: int, s: int, key0: int, key1: int, first: int, block: int, sample: int, stream: int, lanes: int
+def philox_lead(
+    lead: Array, k: int, s: int, key0: int, key1: int, first: int, sample: int, stream: int, lanes: int
 ) -> None:
-    """Fill words[k, s], [4, lanes] uint32, for replicas ``first, first + 1, ...``; one more if lanes is odd.
+    """What replicas ``first, first + 1, ...`` bring to the first three rounds of Philox, into ``lead[k, s]``.
 
-    Two replicas at a time, one of either half: multiplication, shift and xor wait for each other, and a processor looks
-    ahead for other work not far enough. By trial a quarter faster than one; four need more registers than there are.
+    It serves all blocks of a sample and a stream. The layout is that of ``rounds.py``; if lanes is odd, one more.
     """
-    half = (lanes + 1) >> 1
-    for i in range(half):
-        c0 = np.uint64(first + i) & MASK
-        c1 = np.uint64(block) & MASK
-        c2 = np.uint64(sample) & MASK
-        c3 = np.uint64(stream) & MASK
-        d0 = np.uint64(first + half + i) & MASK
-        d1, d2, d3 = c1, c2, c3
-        k0 = np.uint64(key0) & MASK
-        k1 = np.uint64(key1) & MASK
-        for _ in range(10):
-            p0 = M0 * c0
-            p1 = M1 * c2
-            c0 = (p1 >> HIGH) ^ c1 ^ k0
-            c1 = p1 & MASK
-            c2 = (p0 >> HIGH) ^ c3 ^ k1
-            c3 = p0 & MASK
-            p0 = M0 * d0
-            p1 = M1 * d2
-            d0 = (p1 >> HIGH) ^ d1 ^ k0
-            d1 = p1 & MASK
-            d2 = (p0 >> HIGH) ^ d3 ^ k1
-            d3 = p0 & MASK
-            k0 = (k0 + W0) & MASK
-            k1 = (k1 + W1) & MASK
-        words[k, s, 0, i] = np.uint32(c0)
-        words[k, s, 1, i] = np.uint32(c1)
-        words[k, s, 2, i] = np.uint32(c2)
-        words[k, s, 3, i] = np.uint32(c3)
-        words[k, s, 0, half + i] = np.uint32(d0)
-        words[k, s, 1, half + i] = np.uint32(d1)
-        words[k, s, 2, half + i] = np.uint32(d2)
-        words[k, s, 3, half + i] = np.uint32(d3)
+    k0 = np.uint64(key0) & MASK
+    k1 = np.uint64(key1) & MASK
+    later0 = (k0 + W0) & MASK
+    known = (M1 * (np.uint64(sample) & MASK) & MASK) ^ later0
+    later1 = (k1 + W1 + W1) & MASK
+    later0 = (later0 + W0) & MASK
+    for parity in range(2):
+        for i in range((lanes + 1) >> 1):
+            p0 = M0 * (np.uint64(first + 2 * i + parity) & MASK)
+            p1 = M1 * ((p0 >> HIGH) ^ (np.uint64(stream) & MASK) ^ k1)
+            lead[k, s, 0, parity, i] = (p0 & MASK) | (((p1 & MASK) ^ later0) << HIGH)
+            lead[k, s, 1, parity, i] = (M0 * ((p1 >> HIGH) ^ known)) ^ (later1 << HIGH)
+
+
+def philox_shared(key0: int, key1: int, block: int, sample: int) -> tuple[Any, Any]:
+    """What a block of words brings to those rounds, for all replicas and streams: two numbers of 32 bits."""
+    p = M0 * (((M1 * (np.uint64(sample) & MASK)) >> HIGH) ^ (np.uint64(block) & MASK) ^ (np.uint64(key0) & MASK))
+    return (p >> HIGH) ^ ((np.uint64(key1) + W1) & MASK), p & MASK
+
+
+def philox_lanes(
+    words: Array, k: int, s: int, lead: Array, key0: int, key1: int, block: int, sample: int, lanes: int
+) -> None:
+    """Fill words[k, s], [4, replicas] uint32, from ``lead[k, s]``: whole tiles of replicas, as many as lanes need."""
+    top, bottom = philox_shared(key0, key1, block, sample)
+    for i in range(0, lanes, TILE):
+        put_words(words, k, s, lead, i, key0, key1, top, bottom)
+
+
+def atom_lanes(
+    out: Array,
+    lead: Array,
+    key0: int,
+    key1: int,
+    block: int,
+    edge: int,
+    below: float,
+    other: float,
+    lanes: int,
+) -> None:
+    """Fill four rows of out with the atoms that words of sample 0 and its first stream choose, in whole tiles."""
+    top, bottom = philox_shared(key0, key1, block, ZERO)
+    for i in range(0, lanes, TILE):
+        put_atoms(out, lead, i, key0, key1, top, bottom, edge, below, other)
 
 
 def radii(x: Array, radius: Array, dimension: int, lanes: int) -> None:
@@ -292,6 +304,7 @@ def add_noise(
     scratch: Array,
     buffer: Array,
     words: Array,
+    lead: Array,
     drawn: Array,
     k: int,
     where: Any,
@@ -305,6 +318,8 @@ def add_noise(
     lanes: int,
 ) -> None:
     """Add the noise of one sample to out; ``words[k]`` holds block ``drawn[k]`` of its stream, and is kept up to date.
+
+    A block below 0 is none, and says that ``lead[k]`` is not known yet.
 
     ``where`` is (key, key, first replica) and ``law`` is (family, words per draw, first stream, layout). Layout 2
     moves along the gradient g with norms ``size``; out may be g. ``scratch`` [2, lanes] and ``buffer`` are for it
@@ -320,9 +335,11 @@ def add_noise(
         at = draw + (low >> halved)
         word = at & 3
         if at >> 2 != drawn[k]:
-            drawn[k] = at >> 2
             for s in range(streams):
-                philox_lanes(words, k, s, key0, key1, first, drawn[k], sample, first_stream + s, lanes)
+                if drawn[k] < 0:
+                    philox_lead(lead, k, s, key0, key1, first, sample, first_stream + s, lanes)
+                philox_lanes(words, k, s, lead, key0, key1, at >> 2, sample, lanes)
+            drawn[k] = at >> 2
         if layout == 2:
             break
         # All coordinates that a block of four words, or the one word of all, is for: calls cost as much as short loops.

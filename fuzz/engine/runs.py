@@ -30,6 +30,7 @@ from fuzz.engine.lanes import (
     gradients,
     measure,
     philox_lanes,
+    philox_lead,
     radial_gradients,
     radii,
     real,
@@ -45,6 +46,7 @@ def whole_steps(
     size: Array,
     mean: Array,
     words: Array,
+    lead: Array,
     where: Any,
     law: Any,
     step_size: Any,
@@ -72,13 +74,15 @@ def whole_steps(
     if streams == 0:
         # Adding -0 changes nothing, not even a sign.
         noise[:] = real(-0.0)
+    for s in range(streams):
+        philox_lead(lead, ZERO, s, key0, key1, first, ZERO, first_stream + s, lanes)
     due = 0
     for t in range(0, steps, 4):
         rows = min(4, steps - t)
-        drawn = atoms(family, key0, key1, first, t >> 2, noise_numbers, noise_single, instance, noise, lanes)
+        drawn = atoms(family, lead, key0, key1, t >> 2, noise_numbers, noise_single, instance, noise, lanes)
         if streams > 0 and not drawn:
             for s in range(streams):
-                philox_lanes(words, ZERO, s, key0, key1, first, t >> 2, ZERO, first_stream + s, lanes)
+                philox_lanes(words, ZERO, s, lead, key0, key1, t >> 2, ZERO, lanes)
             draws(family, words, ZERO, rows, noise_numbers, noise_single, instance, noise, buffer, lanes)
         # Calls that are saved count too: many arrays are many arguments.
         together = rows if recorded == 0 else 1
@@ -166,6 +170,8 @@ def run_tasks(
     final = np.empty(breadth, np.float64)
     # The words of each sample, and of the noise after clipping: a block outlasts a step where d is below 4.
     words = aligned((sample_count + 1) * 8 * breadth, np.uint32).reshape((sample_count + 1, 2, 4, breadth))
+    # What replicas bring to those words, whichever block they are of.
+    lead = aligned((sample_count + 1) * 4 * breadth, np.uint64).reshape((sample_count + 1, 2, 2, 2, breadth >> 1))
     drawn = np.empty(sample_count + 1, np.int64)
     ends = np.empty(dimension, np.int64)
     after = (privacy_law, TWO, PRIVACY_STREAM, privacy_layout)
@@ -210,6 +216,7 @@ def run_tasks(
                     size_rows,
                     mean,
                     words,
+                    lead,
                     where,
                     law,
                     eta,
@@ -262,6 +269,7 @@ def run_tasks(
                             scratch,
                             buffer,
                             words,
+                            lead,
                             drawn,
                             ZERO,
                             where,
@@ -292,6 +300,7 @@ def run_tasks(
                             scratch,
                             buffer,
                             words,
+                            lead,
                             drawn,
                             k,
                             where,
@@ -319,6 +328,7 @@ def run_tasks(
                         scratch,
                         buffer,
                         words,
+                        lead,
                         drawn,
                         sample_count,
                         where,

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 
-from fuzz.engine import Batch, Instance, cpu, kernels, lanes, philox, run, runs
+from fuzz.engine import Batch, Instance, cpu, kernels, lanes, philox, rounds, run, runs
 from fuzz.engine.batch import ALGORITHMS
 from theorems.language.noises import Layout
 
@@ -226,31 +226,52 @@ def test_small_loops() -> None:
 KEYS = (0x9E3779B9, 0xFFFFFFFF)
 
 
+def leads(samples: int) -> Array:
+    """Room for what three or four replicas bring to Philox, with what was left in it."""
+    return np.full((samples, 2, 2, 2, 2), 77, np.uint64)
+
+
 def test_words_are_those_of_the_stream() -> None:
-    words = np.zeros((3, 2, 4, 5), np.uint32)
-    lanes.philox_lanes(words, 1, 1, *KEYS, 2**32 - 3, 7, 2**31, 3, 4)
+    words, lead = np.zeros((3, 2, 4, 4), np.uint32), leads(3)
+    lanes.philox_lead(lead, 1, 1, *KEYS, 2**32 - 3, 2**31, 3, 4)
     replicas = np.array([2**32 - 3, 2**32 - 2, 2**32 - 1, 0], np.uint32)
-    np.testing.assert_array_equal(words[1, 1, :, :4], philox.words(KEYS, replicas, 7, 2**31, 3))
-    words[1, 1, :, :4] = 0
-    assert not words.any(), "other samples, streams and lanes are left alone"
+    for block in (0, 7, 2**32 - 1):
+        lanes.philox_lanes(words, 1, 1, lead, *KEYS, block, 2**31, 4)
+        np.testing.assert_array_equal(words[1, 1], philox.words(KEYS, replicas, block, 2**31, 3))
+    words[1, 1] = 0
+    assert not words.any(), "other samples and streams are left alone"
+    lead[1, 1] = 77
+    assert (lead == 77).all()
+
+
+def test_words_of_many_tiles() -> None:
+    """Each from its part of the lead, as many as lanes need."""
+    count = 2 * rounds.TILE + 2
+    words, lead = np.zeros((1, 1, 4, 4 * rounds.TILE), np.uint32), np.zeros((1, 1, 2, 2, 2 * rounds.TILE), np.uint64)
+    lanes.philox_lead(lead, 0, 0, *KEYS, 6, 1, 0, count)
+    lanes.philox_lanes(words, 0, 0, lead, *KEYS, 5, 1, count)
+    expected = philox.words(KEYS, np.arange(6, 6 + count, dtype=np.uint32), 5, 1, 0)
+    np.testing.assert_array_equal(words[0, 0, :, :count], expected)
+    assert not words[..., 3 * rounds.TILE :].any()
+    assert not lead[..., count // 2 :].any()
 
 
 @pytest.mark.parametrize("law", ["two_point", "symmetric_two_point"])
 @pytest.mark.parametrize("count", [3, 4])
 def test_atoms_are_what_words_choose(law: str, count: int) -> None:
-    """One loop does what one that stores words and one that reads them would do; one lane more, if they are odd."""
+    """One call does what one that stores words and one that reads them would do."""
     made, roles = generated()
     number, h = roles["samples"][law].number, np.zeros((2, 1, 3))
     # Numbers of instance 1: the atoms, and the word below which it is the second, which a fifth of the words are.
     h[1, 0] = -0.25, 1.5, 2.0**32 // 5
-    out, wanted = np.full((4, 6), 7.0), np.full((4, 6), 7.0)
-    assert made["atoms"](number, *KEYS, 2**32 - 2, 9, h, h, 1, out, count)
-    words = np.zeros((1, 2, 4, 6), np.uint32)
-    lanes.philox_lanes(words, 0, 0, *KEYS, 2**32 - 2, 9, 0, 0, count)
+    out, wanted, lead = np.full((4, 4), 7.0), np.full((4, 4), 7.0), leads(1)
+    lanes.philox_lead(lead, 0, 0, *KEYS, 2**32 - 2, 0, 0, count)
+    assert made["atoms"](number, lead, *KEYS, 9, h, h, 1, out, count)
+    words = np.zeros((1, 2, 4, 4), np.uint32)
+    lanes.philox_lanes(words, 0, 0, lead, *KEYS, 9, 0, count)
     made["draws"](number, words, 0, 4, h, h, 1, wanted, np.zeros((1, 6)), count)
     np.testing.assert_array_equal(out[:, :count], wanted[:, :count])
     assert set(out[:, :count].ravel()) == {-0.25, 1.5}
-    assert (out[:, 2 * ((count + 1) // 2) :] == 7).all()
 
 
 def test_other_laws_are_no_atoms() -> None:
@@ -258,7 +279,7 @@ def test_other_laws_are_no_atoms() -> None:
     out = np.full((4, 2), 7.0)
     for law, formula in roles["samples"].items():
         if law not in ("two_point", "symmetric_two_point"):
-            assert not made["atoms"](formula.number, *KEYS, 0, 0, np.zeros(1), np.zeros(1), 0, out, 2), law
+            assert not made["atoms"](formula.number, leads(1), *KEYS, 0, np.zeros(1), np.zeros(1), 0, out, 2), law
     assert (out == 7).all()
 
 
@@ -290,20 +311,23 @@ class Law:
 NUMBERS, SINGLE, BUFFER = np.zeros(1), np.zeros(1), np.zeros((1, 3))
 
 
-def noise(law: tuple[int, int, int, int], dimension: int, step: int, drawn: Array, words: Array) -> Array:
+def noise(
+    law: tuple[int, int, int, int], dimension: int, step: int, drawn: Array, words: Array, lead: Array | None = None
+) -> Array:
     """What is added by the noise of sample 4, whose words are in row 1, to what was there."""
     out, g = np.full((dimension, 3), 512.0), rows([0.3, 0.0, 9.0], [0.4, 0.0, 9.0], [0.0, 0.0, 9.0])[:dimension]
     size = np.array([0.5, 0.0, 9.0])
     scratch = np.full((2, 3), 9.0)
-    arguments = (scratch, BUFFER, words, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, NUMBERS, SINGLE, 3, 2)
+    lead = leads(3) if lead is None else lead
+    arguments = (scratch, BUFFER, words, lead, drawn, 1, (*KEYS, 6), step, 4, law, 2.5, NUMBERS, SINGLE, 3, 2)
     lanes.add_noise(out, g, size, *arguments)
     return out - 512.0
 
 
 def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     law = Law(monkeypatch, [1.0, 10.0, 100.0])
-    drawn, words = np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32)
-    out = noise((5, 2, 2, 0), 3, 2, drawn, words)
+    drawn, words, lead = np.full(3, -1), np.zeros((3, 2, 4, 3), np.uint32), leads(3)
+    out = noise((5, 2, 2, 0), 3, 2, drawn, words, lead)
     assert out.tolist() == [[1.0, 2.0, 0.0], [10.0, 20.0, 0.0], [100.0, 200.0, 0.0]]
     # Draws 6, 7 and 8: the last two words of block 1, then the first of block 2.
     assert law.asked == [(1, 2, 0), (1, 3, 1), (1, 0, 2)]
@@ -316,12 +340,15 @@ def test_noise_of_coordinates_takes_the_words_one_after_the_other(monkeypatch: p
             np.testing.assert_array_equal(law.words[at][stream, :2], expected)
     # What is held is not drawn again: here it was spoilt, and the next step stays in its block.
     words[:] = 77
-    noise((5, 2, 2, 0), 1, 9, drawn, words)
+    noise((5, 2, 2, 0), 1, 9, drawn, words, lead)
     assert (words == 77).all()
     assert law.asked[-1] == (1, 1, 0)
     # Draws 3, 4 and 5: a block begins at the second coordinate.
-    noise((5, 2, 2, 0), 3, 1, drawn, words)
+    noise((5, 2, 2, 0), 3, 1, drawn, words, lead)
     assert law.asked[-3:] == [(1, 3, 0), (1, 0, 1), (1, 1, 2)]
+    for at, (block, word) in zip((-3, -2, -1), [(0, 3), (1, 0), (1, 1)], strict=True):
+        expected = philox.words(KEYS, replicas, block, 4, 2)[word]
+        np.testing.assert_array_equal(law.words[at][0, :2], expected)
 
 
 def test_a_law_of_one_stream_draws_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,15 +402,16 @@ def test_noise_in_pairs_takes_a_draw_for_two_coordinates(
 
     monkeypatch.setattr(lanes, "pairs", pairs)
     g = np.zeros((dimension, 3))
-    arguments = (np.zeros((2, 3)), BUFFER, np.zeros((3, 2, 4, 3), np.uint32), np.full(3, -1), 1, (*KEYS, 6), step, 4)
+    words, lead = np.zeros((3, 2, 4, 3), np.uint32), leads(3)
+    arguments = (np.zeros((2, 3)), BUFFER, words, lead, np.full(3, -1), 1, (*KEYS, 6), step, 4)
     lanes.add_noise(g, g, np.array([0.5, 0.0, 9.0]), *arguments, (5, 2, 2, 3), 2.5, NUMBERS, SINGLE, 3, 2)
     assert called == asked
     assert law.asked == alone
     assert law.calls == len(alone)
     stream = philox.WordStream(KEYS, np.array([6, 7], np.uint32), 2, 4, 2)
     expected = stream.coordinates(Layout.PAIRS, step, dimension)
-    for at, words in enumerate([*seen, *(w[:, :2] for w in law.words)]):
-        np.testing.assert_array_equal(words, expected[2 * at])
+    for at, taken in enumerate([*seen, *(w[:, :2] for w in law.words)]):
+        np.testing.assert_array_equal(taken, expected[2 * at])
 
 
 def test_noise_along_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
