@@ -15,10 +15,12 @@ import sympy as sp
 
 from fuzz.budget import Budget
 from fuzz.holds import Holds
+from fuzz.problem import Family, Problem
 from fuzz.reading import Reading
 from fuzz.realise import realise
-from fuzz.rescore import letters_of
-from fuzz.search import search
+from fuzz.rescore import letters_of, rescore
+from fuzz.search import Candidate, SearchResult, search
+from fuzz.trajectory import Choices
 from harness.cli import main
 from harness.exact import decide
 from harness.gauge import (
@@ -32,10 +34,10 @@ from harness.gauge import (
 )
 from harness.verdicts import ExitCode
 from theorems.catalogue import load_catalogue
-from theorems.language import F0, R0, FinalGap, L, T, Upper, c, eta
+from theorems.language import F0, R0, FinalGap, L, MinGradientNorm, T, Theorem, Upper, c, eta
 
 CATALOGUE = load_catalogue()
-D1, GD = CATALOGUE["D1"], CATALOGUE["GD_exact"]
+D1, D1_MIN, GD = CATALOGUE["D1"], CATALOGUE["D1_min"], CATALOGUE["GD_exact"]
 LETTERS = {str(p.name): p for p in D1.where}
 
 
@@ -196,3 +198,55 @@ def test_a_row_says_what_it_is_worth() -> None:
     assert row.passed
     assert row.met is False
     assert not replace(row, error=0.01).passed
+    # By rounding alone, exact arithmetic says; a violation that it finds counts however small the ratio.
+    rounded = replace(row, ratio=1 + 3e-12, error=0.0)
+    assert rounded.passed
+    for word in ("holds", "undecided"):
+        assert not replace(rounded, exact=word).passed
+        assert replace(rounded, exact=word).met is True
+    assert replace(rounded, ratio=1.0, exact="violated").passed
+    assert "Equal to their bound" not in gauge_markdown([row])
+    assert "can tell: S1 at nothing held" in gauge_markdown([replace(rounded, exact="undecided")])
+
+
+def found_at(theorem: Theorem, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> GaugeRow:
+    """The row of a search that ends at this problem, with other letters at 1 but for L1, which is 0."""
+    reading = Reading(theorem)
+    choices: Choices = dict.fromkeys(reading.free, sp.Integer(1))
+    if reading.slack_letter is not None:
+        choices[reading.slack_letter] = sp.Integer(0)
+    score, error = rescore(reading, problem, choices, 1, 0, 0)
+    assert score > 1 + 1e-12, "in floats the bound is passed"
+    ends = SearchResult((Candidate(problem, choices, score, error, ""),), score, 1, 1.0, 1)
+    monkeypatch.setattr("harness.gauge.search", lambda *_, **__: ends)
+    return measure_cell(Cell(theorem, {}))
+
+
+def test_rounding_passes_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum of two shapes whose gradients rounding enlarges, by 2e-12 of a bound that is met: exactly, it holds."""
+    slope = sp.Rational(8875561, 262144)
+    bent = {"curvature": sp.Integer(1), "slope": slope}
+    start = (sp.Rational(9019901, 2147483648), sp.Rational(5894673, 33554432))
+    none = Family("none", ({}, {}))
+    problem = Problem(Family("log_cosh+huber", (bent, bent)), none, start, sp.Integer(1), sp.Integer(1), 1)
+    row = found_at(D1_MIN, problem, monkeypatch)
+    assert row.exact == "holds"
+    assert not row.passed
+    # The same problem and a bound that is 3e-12 too low: no float could tell.
+    low = replace(D1_MIN, name="low", claim=Upper(MinGradientNorm, D1_MIN.claim.bound * (1 - sp.Rational(3, 10**12))))
+    row = found_at(
+        low, replace(problem, objective=Family("quadratic", ({"curvature": sp.Integer(1)},) * 2)), monkeypatch
+    )
+    assert row.exact == "violated"
+    assert row.passed
+
+
+def test_rounding_of_long_runs_passes_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D3 is an equality on a quadratic: after 20,000 steps rounding alone is 1e-12 of it, and no enclosure is thin
+    enough to tell both sides apart."""
+    quadratic = Family("quadratic", ({"curvature": sp.Integer(1)},))
+    start, step_size = (sp.Rational(3368793, 268435456),), sp.Rational(15071805, 274877906944)
+    problem = Problem(quadratic, Family("none", ({},)), start, step_size, sp.Integer(1), 20000)
+    row = found_at(CATALOGUE["D3"], problem, monkeypatch)
+    assert row.exact == "undecided"
+    assert not row.passed
