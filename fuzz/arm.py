@@ -31,12 +31,13 @@ class Arm:
 
     Attributes:
         turns, due, effort: how often it was its turn, the problems of the next one, and of all so far.
+        paid: engine steps so far.
         climber, climbed: its gradient ascent, once there is one, and the arm's score after its last turn.
     """
 
     def __init__(self, inside: Landscape, rng: np.random.Generator, least: int = 0) -> None:
         self.inside, self.rng, self.least = inside, rng, least
-        self.turns, self.due, self.effort = 0, 1, 0.0
+        self.turns, self.due, self.effort, self.paid = 0, 1, 0.0, 0.0
         self.best: Floats | None = None
         self.climber: Climber | None = None
         self.climbed = -math.inf
@@ -73,6 +74,22 @@ class Arm:
         ends = self.rng.random((count, self.size)) < 0.25
         ends[count // 3 :] = False
         return np.where(ends, np.round(points), points)
+
+    def borrow(self, other: Arm) -> Floats:
+        """A point [G] with the numbers of another arm's best, as far as it has numbers of the same names; the rest is
+        random."""
+        assert other.best is not None
+        known = {gene.name: float(gene.decode(raw)) for gene, raw in zip(other.inside.genes, other.best, strict=True)}
+        point = self.rng.random(self.size)
+        for k, gene in enumerate(self.inside.genes):
+            if gene.name in known:
+                point[k] = gene.encode(known[gene.name])
+        return point
+
+    def had_its_chance(self) -> None:
+        """Others come first for as long again."""
+        self.effort *= 2
+        self.paid *= 2
 
     def ask(self) -> Floats:
         """The next generation, [N, G]."""

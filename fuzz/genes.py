@@ -109,6 +109,19 @@ class Gene:
         # exp(log(b)) misses b by a rounding; the ends must be exact.
         return np.where(part == 0.0, self.low, np.where(part == 1.0, self.high, value))
 
+    def encode(self, value: float) -> float:
+        """The raw gene of a number, that of the nearest end where it lies beyond."""
+        value = min(max(value, self.low), self.high)
+        if self.high == self.low:
+            return 0.0
+        if self.kind == "linear":
+            return (value - self.low) / (self.high - self.low)
+        if self.kind == "logit":
+            low, high, at = (math.log(v / (1 - v)) for v in (self.low, self.high, value))
+        else:
+            low, high, at = (math.log(v) for v in (self.low, self.high, value))
+        return (at - low) / (high - low)
+
 
 def decode(genes: tuple[Gene, ...], raw: Floats) -> Letters:
     """Numbers by name, [N] each, for raw genes [N, G]."""

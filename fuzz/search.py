@@ -1,7 +1,7 @@
 """Search for a violation (or, for an attained claim, for the bound itself): the score of a claim, pushed up.
 
-Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures take turns: the k-th best gets 1/k as
-many problems as the best one, so that none is ever dropped. A turn is a few random points at first, then some
+Hypothesis draws structures; CMA-ES moves through the numbers of each. Structures take turns (``turns.py``): better ones
+more often, and none is ever dropped. A turn is a few random points at first, then some
 generations of CMA-ES with more and more replicas, or gradient ascent where numbers are many and there is no noise.
 Whenever the steps have doubled, new structures join. Comparisons use fresh randomness, because the best of many noisy
 scores is biased upward.
@@ -34,6 +34,7 @@ from fuzz.strategies import (
     plain_structures,
 )
 from fuzz.trajectory import Choices, RunLandscape, Scores
+from fuzz.turns import borrow, next_arm
 from theorems.language.parameters import Parameter
 from theorems.language.quantities import Scope
 from theorems.language.theorem import Theorem
@@ -260,20 +261,9 @@ class _Search:
         self.joins += 1
 
     def _next(self) -> Arm:
-        """Whose turn it is. Every second turn belongs to the one that had least, whatever its rank: ranks of noisy runs
-        are luck at first, and some stay high on a plateau. The other turns belong to the one whose problems after it,
-        times the root of its rank, are fewest; those without a turn share the rank after the last.
-
-        A problem weighs the root of its dimension: it takes more time, though no more steps.
-        """
         self.turns += 1
-        weights = np.array([(arm.effort + arm.due) * math.sqrt(arm.inside.structure.dimension) for arm in self.arms])
-        if self.turns % 2 == 0:
-            return self.arms[int(np.argmin(weights))]
-        order = np.argsort([-arm.rank for arm in self.arms], kind="stable")
-        place = np.empty(len(order))
-        place[order] = np.minimum(np.arange(len(order)), sum(arm.turns > 0 for arm in self.arms))
-        return self.arms[int(np.argmin(weights * np.sqrt(1 + place)))]
+        steps = [arm.due * self._replicas(arm) * math.sqrt(math.prod(arm.inside.structure.steps)) for arm in self.arms]
+        return next_arm(self.arms, self.turns, steps)
 
     def _replicas(self, arm: Arm) -> int:
         """Twice as many turns at each level as at the one before."""
@@ -281,15 +271,17 @@ class _Search:
         return _REPLICAS[min(level, len(_REPLICAS) - 1)]
 
     def _turn(self, arm: Arm) -> None:
-        replicas = self._replicas(arm)
+        replicas, before = self._replicas(arm), self.meter.steps
         arm.effort += arm.due
         if arm.size < 2 or arm.turns < len(self.looks):
             points = arm.design(arm.due)
+            borrow(self.arms, arm, points)
             self._learn(arm, points, self._evaluate(arm, points, replicas))
             self._check_enough(arm)
         elif not (arm.size >= _MANY and arm.turns % _CLIMB_EVERY == 0 and self._climb(arm)):
             self._advance(arm, _GENERATIONS, replicas)
         arm.turns += 1
+        arm.paid += self.meter.steps - before
         if arm.size:
             looks = arm.size < 2 or arm.turns < len(self.looks)
             arm.due = self.looks[min(arm.turns, len(self.looks) - 1)] if looks else _GENERATIONS * arm.population
@@ -319,8 +311,7 @@ class _Search:
         if arm.inside.stochastic and arm.best is not None:
             self._refresh(arm, replicas * 4)
         if not going:
-            # What has converged has had its chance: others come first for as long again.
-            arm.effort *= 2
+            arm.had_its_chance()
             arm.forget()
 
     def _climb(self, arm: Arm) -> bool:
@@ -459,7 +450,7 @@ class _Search:
             structure = arm.inside.structure
             if not self._provable(arm):
                 arm.guide = arm.score = -math.inf
-                arm.effort *= 2
+                arm.had_its_chance()
                 return False
             found = self._estimate(structure, arm.best, self.enough)
             self.enough_found = found is not None and found[0] - 3 * found[1] > self.enough
