@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -294,10 +294,8 @@ def gauge_markdown(rows: Sequence[GaugeRow]) -> str:
     """The rows as a Markdown table, with a summary of the targets above it."""
     aimed = [row for row in rows if row.target is not None]
     met = sum(bool(row.met) for row in aimed)
-    passed, undecided = (
-        ", ".join(f"{row.name} at {row.at or 'nothing held'}" for row in rows if chosen(row))
-        for chosen in (lambda row: row.passed, lambda row: row.exact == "undecided")
-    )
+    passed = _named(row for row in rows if row.passed)
+    undecided = _named(row for row in rows if row.exact == "undecided")
     equal = f" Equal to their bound, as far as exact arithmetic can tell: {undecided}." if undecided else ""
     lines = [
         f"{met} of {len(aimed)} targets are met. Bounds that were passed: {passed or 'none'}.{equal}",
@@ -313,6 +311,10 @@ def gauge_markdown(rows: Sequence[GaugeRow]) -> str:
             f"| {row.problem} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _named(rows: Iterable[GaugeRow]) -> str:
+    return ", ".join(f"{row.name} at {row.at or 'nothing held'}" for row in rows)
 
 
 def _exact(number: Fraction) -> sp.Rational:
