@@ -202,32 +202,42 @@ class Reading:
         known.pop("tight", None)
         return known
 
-    def conditions_hold(self, letters: Letters, about: str = "") -> npt.NDArray[np.bool_]:
-        """Whether all of ``when`` holds, or all that speaks of the letter ``about``; shape of the broadcast letters.
-        Undefined values count as failing."""
+    def conditions_hold(self, letters: Letters, about: str = "", alone: bool = False) -> npt.NDArray[np.bool_]:
+        """Whether all of ``when`` holds, or all that speaks of the letter ``about`` (and of none but c beside it);
+        shape of the broadcast letters. Undefined values count as failing."""
         good: npt.NDArray[np.bool_] = np.asarray(True)
         with np.errstate(all="ignore"):
-            for names, function, _ in self._conditions:
-                if not about or about in names:
-                    good = good & np.asarray(function(letters), bool)
+            for function, _ in self._about(about, alone):
+                good = good & np.asarray(function(letters), bool)
             for name in letters:
                 if name.endswith(" cap"):
                     good = good & (letters[name] >= 0)
         return good
 
-    def shortfall(self, letters: Letters, about: str = "") -> Floats:
-        """How far the conditions are from holding, or those that speak of the letter ``about``: the sum of relative
-        gaps, 0 where all hold; undefined counts 1.
+    def shortfall(self, letters: Letters, about: str = "", alone: bool = False) -> Floats:
+        """How far the conditions are from holding, or those that speak of the letter ``about`` (and of none but c
+        beside it): the sum of relative gaps, 0 where all hold; undefined counts 1.
 
         A search that sees only whether a narrow condition holds is blind outside it.
         """
         total: Floats = np.zeros(())
         with np.errstate(all="ignore"):
-            for names, _, gap in self._conditions:
-                if not about or about in names:
-                    short = gap(letters)
-                    total = total + np.where(np.isfinite(short), short, 1.0)
+            for _, gap in self._about(about, alone):
+                short = gap(letters)
+                total = total + np.where(np.isfinite(short), short, 1.0)
         return np.asarray(total)
+
+    def alone(self, name: str) -> bool:
+        """Whether a condition speaks of this letter, and of none but c beside it."""
+        return bool(self._about(name, True))
+
+    def _about(self, name: str, alone: bool) -> list[tuple[Callable[[Letters], Floats], Callable[[Letters], Floats]]]:
+        """Conditions on a letter, or all if none is named: whether they hold, and by how much they fail."""
+        return [
+            (holds, gap)
+            for names, holds, gap in self._conditions
+            if not name or (name in names and (not alone or names <= {name, "c"}))
+        ]
 
     def mentions(self, name: str) -> bool:
         """Whether a condition depends on this letter."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import sympy as sp
@@ -22,6 +23,7 @@ from fuzz.lattice_laws import SYMMETRIC_LAWS
 from fuzz.laws import LawLandscape
 from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
+from fuzz.ranges import noise_levels, run_lengths
 from fuzz.reading import Letters, Reading
 from fuzz.trajectory import RunLandscape
 from theorems.language.functions import NOISES, OBJECTIVES, PLUS, RADIAL
@@ -61,6 +63,8 @@ _RADIAL_DIMENSIONS = (2, 2, 3, 8, 64)
 """Of profiles of the norm, beside a noise that leaves lines through the minimum; on one, they are profiles."""
 _RADIAL_PART = 8
 _TURNS = 1 << 16
+_NEAR = 4
+_Number = TypeVar("_Number", int, float)
 
 
 def landscape(reading: Reading, structure: Structure, pins: Mapping[str, float] | None = None) -> Landscape:
@@ -134,11 +138,35 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
     if sigma in pins and structure.noise != "none":
         ratio = pins[sigma] / pins.get("c", 1.0)
         structure = replace(structure, deviation=(ratio, ratio))
+    structure = _admitted(reading.cases[structure.case - 1] if structure.case else reading, structure, pins)
     if reading.quantity.scope is Scope.TRAJECTORY:
         return Holds(reading, pins).fits(structure)
     if reading.quantity in (Drift, StuckGradientNorm, ClipSecondMoment) and not reading.mentions("eta"):
         structure = replace(structure, at_cap=False)
     return structure
+
+
+def _admitted(reading: Reading, structure: Structure, pins: Mapping[str, float]) -> Structure:
+    """The structure without noise levels and lengths that a condition on them alone rules out."""
+    letter, levels, lengths = reading.sigma_letter, noise_levels(reading), run_lengths(reading)
+    if levels is not None and structure.noise != "none" and letter is not None and letter.name not in pins:
+        structure = replace(structure, deviation=_within(structure.deviation, levels))
+    if lengths is not None and reading.quantity.scope is Scope.TRAJECTORY:
+        least, most = _within(structure.steps, lengths)
+        # Where no length will do, near ones are tried: long runs are dear.
+        near = least > structure.steps[1], most < structure.steps[0]
+        if near[0]:
+            most = min(most, _NEAR * least)
+        elif near[1]:
+            least = max(least, most // _NEAR)
+        structure = replace(structure, steps=(least, most))
+    return structure
+
+
+def _within(wanted: tuple[_Number, _Number], admitted: tuple[_Number, _Number]) -> tuple[_Number, _Number]:
+    """What both ranges share; all that is admitted where they share nothing."""
+    least, most = max(wanted[0], admitted[0]), min(wanted[1], admitted[1])
+    return (least, most) if least <= most else admitted
 
 
 def inside_case(reading: Reading, structure: Structure) -> Structure:
@@ -147,8 +175,7 @@ def inside_case(reading: Reading, structure: Structure) -> Structure:
         return structure
     ranges = deviations(reading.cases[structure.case - 1])
     low, high = min(a for a, _ in ranges), max(b for _, b in ranges)
-    least, most = max(low, structure.deviation[0]), min(high, structure.deviation[1])
-    return replace(structure, deviation=(least, most) if least <= most else (low, high))
+    return replace(structure, deviation=_within(structure.deviation, (low, high)))
 
 
 def boundary_structures(reading: Reading, oracle: bool = False) -> list[Structure]:
