@@ -75,7 +75,7 @@ def _ends(grid: Floats, good: npt.NDArray[np.bool_], holds: Holds) -> tuple[floa
 
 @lru_cache(maxsize=64)
 def run_lengths(reading: Reading) -> tuple[int, int] | None:
-    """The least and the largest T for which conditions on T and c alone hold; None where there are none or no T does."""
+    """The least and the largest T for which conditions on T and c alone hold; None without such, or if no T will do."""
     if not reading.alone("T"):
         return None
     lengths = np.arange(1.0, LONGEST + 1)
