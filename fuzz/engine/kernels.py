@@ -65,6 +65,8 @@ _FUNCTIONS = (
     "vexp",
     "vlog",
     "expm1",
+    "vgrowth",
+    "signed",
     "tanh_of",
     "vtanh",
     "vexprel",

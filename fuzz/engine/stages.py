@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_ALONE = ("vexp", "vlog", "expm1", "vexprel", "vcos_turns", "vcos", "vsin")
+_ALONE = ("vexp", "vlog", "expm1", "vgrowth", "vexprel", "vcos_turns", "vcos", "vsin")
 # Each by one of those, in the words of ``vmath.py``.
 _COMPOSED = {
     "vpower": "vexp(np.float64({1}) * vlog({0}))",

@@ -30,6 +30,7 @@ EXPONENT_BIAS = np.int64(1023)
 MANTISSA_BITS = np.int64(52)
 ONE_BIT = np.int64(1)
 HALF_ROOT_BITS = np.int64(0x3FE6A09E667F3BCD)
+SIGN_BIT = np.int64(-(2**63))
 SMALLEST_NORMAL = 2.2250738585072014e-308
 # pi/2 in three parts of 33 bits.
 TWO_OVER_PI = 0.6366197723675814
@@ -129,6 +130,26 @@ def expm1(x: Any) -> Any:
     r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
     scale = power_of_two(k)
     return fma(expm1_reduced(r), scale, scale - 1.0)
+
+
+def vgrowth(v: Any) -> Any:
+    """``e^v - 1`` for ``v >= 0``; inf beyond 709, and where v is not a number."""
+    x = np.float64(v)
+    inside = min(x, 709.0)
+    shifted = fma(inside, LOG2_E, ROUNDER)
+    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
+    whole = shifted - ROUNDER
+    r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
+    c = expm1_rest(r)
+    scale = power_of_two(k)
+    result = fma(fma(r, c / (2.0 - c), r), scale, scale - 1.0)
+    return result if x <= 709.0 else np.inf
+
+
+def signed(size: Any, like: Any) -> Any:
+    """A size, at least 0, with the sign of the other number: its bit."""
+    sign = np.float64(like).view(np.int64) & SIGN_BIT
+    return np.int64(np.float64(size).view(np.int64) ^ sign).view(np.float64)
 
 
 def tanh_of(v: Any, t: Any) -> Any:

@@ -76,6 +76,19 @@ def test_relative_exponentials(compiled: Any, order: int) -> None:
     assert math.isnan(compute(math.nan))
 
 
+def test_growth(compiled: Any) -> None:
+    """``e^v - 1`` for sizes; what is not a number is not hidden by a clip."""
+    points = [v for v in [*spread(-708.0, 708.9, 9), *spread(-2.0, 2.0, 10)] if v > 0]
+    assert worst_ulp(compiled.vgrowth, mpmath.expm1, [*points, 5e-324, 1e-300, 709.0]) < 2
+    assert [compiled.vgrowth(v) for v in (0.0, 709.5, 800.0, math.inf, math.nan)] == [0, *[math.inf] * 4]
+
+
+def test_signed(compiled: Any) -> None:
+    pairs = [(2.5, 3.0), (2.5, -1e-300), (math.inf, -2.0), (2.5, np.float32(-4.0)), (2.5, 0.0)]
+    assert [compiled.signed(*pair) for pair in pairs] == [2.5, -2.5, -math.inf, -2.5, 2.5]
+    assert math.copysign(1.0, compiled.signed(0.0, -1.0)) == -1
+
+
 def test_balance(compiled: Any) -> None:
     pairs = [(0.0, 0.0), (3.0, 0.0), (0.0, -2.0), (1.0, -3.0), (5e-324, 5e-324), (-2.0, -7.0)]
     assert [compiled.vbalance(u, v) for u, v in pairs] == [0, 1, -1, -0.5, 1, -1]

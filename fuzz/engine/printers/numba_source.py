@@ -18,6 +18,8 @@ _FUNCTIONS = {
     "tanh": "vtanh",
     "exprel": "vexprel",
     "exprel2": "vexprel2",
+    "growth": "vgrowth",
+    "signed": "signed",
     "balance": "vbalance",
     "cos": "vcos",
     "cos_turns": "vcos_turns",

@@ -10,7 +10,7 @@ import sympy as sp
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import And, BooleanFalse, BooleanTrue, Or
 
-from theorems.language.special import balance
+from theorems.language.special import balance, exprel
 
 _COMPARE: dict[type[Relational], str] = {
     sp.Lt: "<",
@@ -201,7 +201,28 @@ class SourcePrinter:
         rest = sp.Mul(*(a for a in term.args if a not in fixed))
         return self._text(sp.Mul(*fixed)), self._text(rest)
 
+    def _grown(self, node: sp.Mul) -> str | None:
+        """``u exprel(a |u|)``, which is ``(e^(a |u|) - 1)/a`` with the sign of u, times constants: a division less."""
+        if "growth" not in self.target.functions:
+            return None
+        for grown in (a for a in node.args if isinstance(a, exprel) and a not in self._shared):
+            rate, inside = grown.args[0].as_independent(sp.Abs)
+            rest = [a for a in node.args if a is not grown]
+            if not (
+                isinstance(inside, sp.Abs) and inside.args[0] in rest and rate.is_positive and self._hoistable(rate)
+            ):
+                continue
+            signed = inside.args[0]
+            rest.remove(signed)
+            if all(self._constant(a) or self._hoistable(a) for a in rest):
+                size = self._call("growth", self._text(grown.args[0]))
+                return f"({self._text(sp.Mul(*rest) / rate)} * {self._call('signed', size, self._text(signed))})"
+        return None
+
     def _mul(self, node: sp.Mul) -> str:
+        grown = self._grown(node)
+        if grown is not None:
+            return grown
         fixed = [a for a in node.args if a.is_number or self._hoistable(a)]
         if 1 < len(fixed) < len(node.args) and any(self._hoistable(a) for a in fixed):
             # One number for the constant factors, or a quotient of parameters would be a division in the loop.
