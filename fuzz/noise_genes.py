@@ -43,6 +43,13 @@ def noise_genes(structure: Structure) -> list[Gene]:
     return genes + [_OWN[p.name] for p in law.parameters if p.name in _OWN]
 
 
+def first_coordinate_alone(structure: Structure) -> bool:
+    """Whether the gene ``deviation`` is that of the first coordinate, which others may equal, and not of the vector."""
+    law, d = NOISES[structure.noise], structure.dimension
+    ladder = law.each and d > EACH
+    return d > 1 and structure.noise != "finite" and not law.along and not ladder
+
+
 def noise_arrays(
     structure: Structure, numbers: Letters, count: int, threshold: float, held: float | None
 ) -> tuple[Floats, Floats]:

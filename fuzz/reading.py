@@ -101,6 +101,7 @@ class Reading:
 
     Attributes:
         free: parameters that no problem settles (a letter that only a condition or a bound mentions).
+        conditions: all that ``when`` and ``also`` say.
         exact_gradients, convex, symmetric: which of these is assumed.
         curvature_like: whether a smoothness class is assumed, and ``needs_strong`` whether PL is.
         algorithm, samples: the engine's name for it, and the number of samples: an integer or a letter.
@@ -128,14 +129,19 @@ class Reading:
             self._read_argument(about, theorem.expand(sp.sympify(expression)), settled)
         self.free = tuple(p for p in theorem.parameters if p.name not in settled)
         self.sigma_letter = next((p for about, p, *_ in self._solved if about == "deviation"), None)
+        # Whether it is the noise level itself, or a multiple: no other letter has a part in it.
+        self.plain_noise = any(
+            about == "deviation" and {str(s.name) for s in symbols} <= {"tight", "c"}
+            for about, _, _, symbols in self._solved
+        )
         self.privacy_letter = next((p for about, p, *_ in self._solved if about == "privacy"), None)
         self.slack_letter = next((p for about, p, *_ in self._solved if about == "L1"), None)
         self._bound = _function(theorem.bound)
         self._origin = _function(self.quantity.origin)
-        conditions = (*theorem.conditions, *also)
+        self.conditions = (*theorem.conditions, *also)
         self._conditions = [
             (frozenset(str(s.name) for s in condition.free_symbols), _function(condition), _gap(condition))
-            for condition in conditions
+            for condition in self.conditions
         ]
 
     def _arguments(self) -> list[tuple[str, sp.Expr]]:
@@ -227,9 +233,10 @@ class Reading:
                 total = total + np.where(np.isfinite(short), short, 1.0)
         return np.asarray(total)
 
-    def alone(self, name: str) -> bool:
-        """Whether a condition speaks of this letter, and of none but c beside it."""
-        return bool(self._about(name, True))
+    def alone(self, name: str) -> list[sp.Basic]:
+        """The conditions that speak of this letter, and of none but c beside it."""
+        found = zip(self.conditions, self._conditions, strict=True)
+        return [condition for condition, (names, *_) in found if name in names and names <= {name, "c"}]
 
     def _about(self, name: str, alone: bool) -> list[tuple[Callable[[Letters], Floats], Callable[[Letters], Floats]]]:
         """Conditions on a letter, or all if none is named: whether they hold, and by how much they fail."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -21,6 +22,7 @@ from fuzz.genes import EACH, Structure
 from fuzz.holds import Holds
 from fuzz.lattice_laws import SYMMETRIC_LAWS
 from fuzz.laws import LawLandscape
+from fuzz.noise_genes import first_coordinate_alone
 from fuzz.pieces import FAMILIES
 from fuzz.problem import Problem
 from fuzz.ranges import noise_levels, run_lengths
@@ -148,9 +150,12 @@ def canonical(reading: Reading, structure: Structure, pins: Mapping[str, float])
 
 def _admitted(reading: Reading, structure: Structure, pins: Mapping[str, float]) -> Structure:
     """The structure without noise levels and lengths that a condition on them alone rules out."""
-    letter, levels, lengths = reading.sigma_letter, noise_levels(reading), run_lengths(reading)
+    letter, levels, lengths = reading.sigma_letter, noise_levels(reading, pins.get("c", 1.0)), run_lengths(reading)
     if levels is not None and structure.noise != "none" and letter is not None and letter.name not in pins:
-        structure = replace(structure, deviation=_within(structure.deviation, levels))
+        # Of some laws the gene is the deviation of the first coordinate, which is the largest.
+        parts = math.sqrt(structure.dimension) if first_coordinate_alone(structure) else 1.0
+        wanted, admitted = ((low / parts, high) for low, high in (structure.deviation, levels))
+        structure = replace(structure, deviation=_within(wanted, admitted))
     if lengths is not None and reading.quantity.scope is Scope.TRAJECTORY:
         least, most = _within(structure.steps, lengths)
         # Where no length will do, near ones are tried: long runs are dear.
@@ -284,6 +289,8 @@ def sample_counts(reading: Reading) -> tuple[int, ...]:
 @lru_cache(maxsize=64)
 def deviations(reading: Reading) -> list[tuple[float, float]]:
     """Ranges of sigma/c inside which the conditions can hold (judged on a grid of the other letters)."""
+    if reading.sigma_letter is not None and not reading.plain_noise:
+        return list(_DEVIATIONS)
     grid = 2.0 ** (np.arange(-80, 81) / 8)
     shape = np.ones((1, 1, 1, 1))
     known: Letters = {

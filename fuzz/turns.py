@@ -17,7 +17,8 @@ _BORROWED = 2
 
 
 def next_arm(arms: Sequence[Arm], turn: int, steps: Sequence[float]) -> Arm:
-    """Whose turn it is, the ``turn``-th. ``steps`` is what the next turn of each would spend, in engine steps.
+    """Whose turn it is, the ``turn``-th. ``steps`` is what the next turn of each would spend, in engine steps, if all
+    its runs were repeated as noisy ones are.
 
     Every second turn belongs to the one that had least, whatever its rank: ranks of noisy runs are luck at first, and
     some stay high on a plateau. It is by turns the one with fewest problems and the one that cost least: by problems

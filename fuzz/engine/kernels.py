@@ -13,7 +13,7 @@ from typing import Any
 
 import numba
 
-from fuzz.engine import generated, lanes, rounds, runs, vmath
+from fuzz.engine import generated, lanes, philox, rounds, runs, vmath
 from fuzz.engine.batch import PRIVACY_LAW
 from fuzz.engine.formulas import Formula
 from fuzz.engine.printers.events import (
@@ -249,7 +249,10 @@ def module_source(dtype: str, few: bool = False) -> tuple[str, dict[str, dict[st
         _FUTURE
         + _FROM_LANES.sub("", "\n\n".join(parts))
         + _JOINT.format(
-            dtype=dtype, imported=hashlib.blake2b(inspect.getsource(rounds).encode(), digest_size=8).hexdigest()
+            dtype=dtype,
+            imported=hashlib.blake2b(
+                (inspect.getsource(rounds) + inspect.getsource(philox)).encode(), digest_size=8
+            ).hexdigest(),
         )
     )
     text += _switch("gradients", "x, g, h, instance, low, high", ["v = x[j, i]"], gradients, ["g[j, i] = {result}"])

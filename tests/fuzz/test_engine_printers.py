@@ -198,6 +198,7 @@ def test_growth_is_printed_without_its_division() -> None:
         u * exprel(k * sp.Abs(v)),
         u * exprel(sp.Abs(u)),
         u * exprel(a * sp.Abs(u)),
+        u * exprel(k + sp.Abs(u)),
         u * exprel(negative * sp.Abs(u)),
         u * exprel((1 + v**2) * sp.Abs(u)),
         exprel(k * sp.Abs(u)) + u,

@@ -204,6 +204,7 @@ def test_a_row_says_what_it_is_worth() -> None:
     for word in ("holds", "undecided"):
         assert not replace(rounded, exact=word).passed
         assert replace(rounded, exact=word).met is True
+        assert replace(rounded, ratio=1 + 1e-7, exact=word).passed, "no rounding, whatever the check says"
     assert replace(rounded, ratio=1.0, exact="violated").passed
     assert "Equal to their bound" not in gauge_markdown([row])
     assert "can tell: S1 at nothing held" in gauge_markdown([replace(rounded, exact="undecided")])

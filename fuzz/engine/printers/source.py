@@ -206,7 +206,7 @@ class SourcePrinter:
         if "growth" not in self.target.functions:
             return None
         for grown in (a for a in node.args if isinstance(a, exprel) and a not in self._shared):
-            rate, inside = grown.args[0].as_independent(sp.Abs)
+            rate, inside = grown.args[0].as_independent(sp.Abs, as_Add=False)
             rest = [a for a in node.args if a is not grown]
             if not (
                 isinstance(inside, sp.Abs) and inside.args[0] in rest and rate.is_positive and self._hoistable(rate)
