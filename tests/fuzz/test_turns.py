@@ -154,6 +154,7 @@ def slit() -> Theorem:
     return replace(S3, name="slit", claim=low, when=[*S3.when, *narrow], proof=[], witness=[])
 
 
+@pytest.mark.slow
 def test_a_search_gets_into_a_slit_sooner_if_structures_borrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two in five structures have a problem there, else one in twenty (four seeds: at least four times as many)."""
     part = []
