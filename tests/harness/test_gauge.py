@@ -64,7 +64,7 @@ def test_targets_are_met_exactly(name: str) -> None:
     ("theta", "steps", "budget"),
     [
         pytest.param(0.1, 1000, 0.01, marks=pytest.mark.slow),
-        (0.01, 10000, 0.1),
+        pytest.param(0.01, 10000, 0.1, marks=pytest.mark.slow),
         pytest.param(0.1, 10000, 100.0, marks=pytest.mark.slow),
     ],
 )
