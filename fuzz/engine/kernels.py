@@ -79,6 +79,10 @@ _FUNCTIONS = (
     "vlog_word",
     "vcos_word",
     "vsin_word",
+    "growth_inside_32",
+    "growth_32",
+    "signed_32",
+    "tanh_32",
 )
 _LOOPS = (
     "philox_lead",

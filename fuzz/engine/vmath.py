@@ -6,9 +6,10 @@ usable) for exp, log, sin and cos. Long sums are made of two halves, as each ter
 the errors against 40 digits: exp and log within 1 ulp, tanh within 3 ulp, exprel and exprel2 within 4 ulp, cos and sin
 within 2e-16 absolute for |x| <= 1e5, cos of turns within 4e-16 absolute, power within 2 + 2 |y log x| ulp. Special
 values (0, infinities, NaN) are those of libm.
-float64 inside, whatever is passed, but for the last two: what normal laws need of a word, for float32 states. They read
-the integer, whose distance from either end is exact, where a uniform rounded to float32 would be 0 or 1. Coefficients
-are least in the largest error, by Lawson's weights. The logarithm is within 3 ulp of float32, the cosine within 2e-7.
+float64 inside, whatever is passed, but for the last ones, for float32 states: coefficients are least in the largest
+error, by Lawson's weights. ``growth_32`` and ``tanh_32`` are what gradients need, within 3 ulp of float32. Of a word
+normal laws need a logarithm, within 3 ulp, and a cosine, within 2e-7: they read the integer, whose distance from either
+end is exact, where a uniform rounded to float32 would be 0 or 1.
 """
 
 from __future__ import annotations
@@ -329,3 +330,53 @@ def vcos_word(word: Any) -> Any:
     z = s * s
     series = fma(z, fma(z, fma(z, SIN_9, SIN_7), SIN_5), SIN_3)
     return s * fma(z, series, SIN_1)
+
+
+LOG2_E_32 = np.float32(LOG2_E)
+# The first part has seven trailing zero bits, as many as k may have.
+LN2_HIGH_32 = np.float32(0.693145751953125)
+LN2_LOW_32 = np.float32(1.428606765330187e-06)
+ROUNDER_32 = np.float32(12582912.0)
+ROUNDER_BITS_32 = np.int32(0x4B400000)
+EXPONENT_BIAS_32 = np.int32(127)
+TWO_32 = np.float32(2.0)
+INF_32 = np.float32(np.inf)
+LARGEST_GROWTH_32 = np.float32(88.0)
+# Beyond, tanh is 1 in float32.
+LARGEST_TANH_32 = np.float32(20.0)
+EXPM1_3 = np.float32(0.1666654795408249)
+EXPM1_4 = np.float32(0.04166685417294502)
+EXPM1_5 = np.float32(0.008366099558770657)
+EXPM1_6 = np.float32(0.0013898239703848958)
+
+
+def growth_inside_32(x: Any) -> Any:
+    """``e^x - 1`` for a float32 x in [0, 88], in float32."""
+    shifted = fma(x, LOG2_E_32, ROUNDER_32)
+    k = np.int32(np.float32(shifted).view(np.int32) - ROUNDER_BITS_32)
+    whole = shifted - ROUNDER_32
+    r = fma(whole, -LN2_LOW_32, fma(whole, -LN2_HIGH_32, x))
+    scale = np.int32(np.int32(k + EXPONENT_BIAS_32) << MANTISSA_BITS_32).view(np.float32)
+    z = r * r
+    series = fma(z, fma(z, EXPM1_6, fma(r, EXPM1_5, EXPM1_4)), fma(r, EXPM1_3, HALF_32))
+    return fma(fma(z, series, r), scale, scale - ONE_32)
+
+
+def growth_32(v: Any) -> Any:
+    """``e^v - 1`` for ``v >= 0`` in float32; inf beyond 88, and where v is not a number."""
+    x = np.float32(v)
+    result = growth_inside_32(min(x, LARGEST_GROWTH_32))
+    return result if x <= LARGEST_GROWTH_32 else INF_32
+
+
+def signed_32(size: Any, like: Any) -> Any:
+    """As ``signed``, in float32."""
+    return np.float32(np.copysign(np.float32(size), np.float32(like)))
+
+
+def tanh_32(v: Any) -> Any:
+    """``tanh v`` in float32: ``t / (t + 2)`` of ``t = e^(2|v|) - 1``."""
+    x = np.float32(v)
+    t = growth_inside_32(TWO_32 * min(abs(x), LARGEST_TANH_32))
+    result = signed_32(t / (t + TWO_32), x)
+    return x if x != x else result

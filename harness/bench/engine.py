@@ -276,23 +276,26 @@ def linearity() -> list[tuple[str, list[float]]]:
 
 
 def family_costs(clock: Clock) -> list[str]:
-    """Cost of each objective and each noise over that of the quadratic with two-point noise, d = 1, float64."""
-    seconds: dict[tuple[str, str], float] = {}
+    """Cost of each objective and each noise over that of the quadratic with two-point noise, d = 1."""
     batch = workloads.w3(1, 500, (1,)).batches[0]
-    # In turns, so that an hour in which the machine is slow is one for all.
-    for _ in range(9):
-        for row, pair in enumerate(zip(batch.objectives, batch.noises, strict=True)):
-            one = batch.take([row])
-            began = clock()
-            run(one, 16384, checkpoints=[0])
-            seconds[pair] = min(seconds.get(pair, math.inf), clock() - began)
-    base = seconds["quadratic", "two_point"]
-    objectives = ", ".join(f"{o} {seconds[o, 'two_point'] / base:.2f}" for o in dict.fromkeys(batch.objectives))
-    noises = ", ".join(f"{n} {seconds['quadratic', n] / base:.2f}" for n in dict.fromkeys(batch.noises))
-    return [
-        f"Cost of an objective over that of the quadratic, two-point noise (target: below 3): {objectives}.",
-        f"Cost of a noise over that of two-point noise, quadratic: {noises}.",
-    ]
+    notes = []
+    for dtype in ("float64", "float32"):
+        seconds: dict[tuple[str, str], float] = {}
+        # In turns, so that an hour in which the machine is slow is one for all.
+        for _ in range(9):
+            for row, pair in enumerate(zip(batch.objectives, batch.noises, strict=True)):
+                one = batch.take([row])
+                began = clock()
+                run(one, 16384, checkpoints=[0], dtype=dtype)
+                seconds[pair] = min(seconds.get(pair, math.inf), clock() - began)
+        base = seconds["quadratic", "two_point"]
+        objectives = ", ".join(f"{o} {seconds[o, 'two_point'] / base:.2f}" for o in dict.fromkeys(batch.objectives))
+        noises = ", ".join(f"{n} {seconds['quadratic', n] / base:.2f}" for n in dict.fromkeys(batch.noises))
+        notes += [
+            f"Cost of an objective over that of the quadratic, {dtype}, two atoms (target: below 3): {objectives}.",
+            f"Cost of a noise over that of two atoms, {dtype}, quadratic: {noises}.",
+        ]
+    return notes
 
 
 def cold_start() -> str:

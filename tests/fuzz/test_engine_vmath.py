@@ -21,11 +21,16 @@ def compiled() -> Any:
     return kernels.load("float64").module
 
 
-def worst_ulp(compute: Callable[[float], float], exact: Callable[[Any], Any], points: list[float]) -> float:
+def worst_ulp(
+    compute: Callable[[float], float],
+    exact: Callable[[Any], Any],
+    points: list[float],
+    ulp: Callable[[float], float] = math.ulp,
+) -> float:
     """Largest error over the points, in units of the last place of the exact value."""
     with mpmath.workdps(40):
         return max(
-            float(abs(mpmath.mpf(float(compute(v))) - exact(mpmath.mpf(v))) / math.ulp(float(exact(mpmath.mpf(v)))))
+            float(abs(mpmath.mpf(float(compute(v))) - exact(mpmath.mpf(v))) / ulp(float(exact(mpmath.mpf(v)))))
             for v in points
         )
 
@@ -162,3 +167,52 @@ def test_cosine_of_a_word_in_single_precision() -> None:
         assert compiled.vcos_word(opposite) == -compiled.vcos_word(np.uint32(word))
         # The sine is the cosine a quarter of a turn before.
         assert compiled.vsin_word(np.uint32(word)) == compiled.vcos_word(np.uint32((word - 2**30) % 2**32))
+
+
+def singles(points: list[float], least: float = 0.0) -> list[float]:
+    """What float32 has near the points above ``least``."""
+    return [float(v) for v in np.array(points, np.float32) if abs(v) > least]
+
+
+def ulp_32(value: float) -> float:
+    return float(np.spacing(np.float32(abs(value))))
+
+
+def test_growth_in_single_precision() -> None:
+    """At the ends of every reduction too; what is not a number is not hidden by a clip."""
+    compiled = kernels.load("float32").module
+    ends = [(k + half) * math.log(2) * (1 + nudge) for k in range(127) for half in (0.5,) for nudge in (-1e-6, 0, 1e-6)]
+    points = singles([v for v in [*spread(-88.0, 88.0, 12), *spread(-1.0, 1.0, 13), *ends, 88.0, 1e-30] if v > 0])
+    growth = lambda v: compiled.growth_32(np.float32(v))  # noqa: E731
+    assert worst_ulp(growth, mpmath.expm1, points, ulp_32) < 2
+    special = [growth(v) for v in (0.0, 88.5, 1e30, math.inf, math.nan)]
+    assert special == [0, *[math.inf] * 4]
+    assert {v.dtype if isinstance(v, np.floating) else type(v) for v in special} <= {np.dtype("float32"), float}
+
+
+def test_tanh_in_single_precision() -> None:
+    compiled = kernels.load("float32").module
+    tanh = lambda v: compiled.tanh_32(np.float32(v))  # noqa: E731
+    points = singles([*spread(-12.0, 12.0, 14), *spread(-1.0, 1.0, 15)])
+    assert worst_ulp(tanh, mpmath.tanh, points, ulp_32) < 3
+    assert [tanh(v) for v in (-math.inf, -25.0, 0.0, 25.0, math.inf)] == [-1, -1, 0, 1, 1]
+    assert all(tanh(-v) == -tanh(v) for v in points)
+    assert math.isnan(tanh(math.nan))
+
+
+def test_signed_in_single_precision() -> None:
+    compiled = kernels.load("float32").module
+    pairs = [(2.5, 3.0), (2.5, -1e-30), (math.inf, -2.0), (2.5, 0.0)]
+    assert [compiled.signed_32(*map(np.float32, pair)) for pair in pairs] == [2.5, -2.5, -math.inf, 2.5]
+    assert math.copysign(1.0, compiled.signed_32(np.float32(0.0), np.float32(-1.0))) == -1
+
+
+def test_gradients_of_float32_states_call_nothing_wider() -> None:
+    """One call of a function in float64 would halve the width of the loop's vectors."""
+    text, _ = kernels.module_source("float32")
+    for start, end in (("def gradients(", "def values("), ("def advance(", "def atoms(")):
+        loops = text[text.rindex(start) : text.rindex(end)]
+        assert "tanh_32(" in loops
+        assert "growth_32(" in loops
+        for wide in ("float64", "vtanh", "vgrowth", "vexp", "signed(", "buffer[0"):
+            assert wide not in loops, wide

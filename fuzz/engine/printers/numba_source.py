@@ -33,6 +33,9 @@ _FUNCTIONS = {
     "fma": "fma",
 }
 
+# What gradients of float32 states need; numbers beside them are not widened.
+_SINGLE_FUNCTIONS = _FUNCTIONS | {"tanh": "tanh_32", "growth": "growth_32", "signed": "signed_32"}
+
 _SELECT = "({then} if {condition} else {otherwise})"
 
 
@@ -51,6 +54,10 @@ class Kernel:
     reads: tuple[str, ...]
 
 
+def _target(single: bool) -> Target:
+    return Target(_SINGLE_FUNCTIONS, _SELECT, "real({value})") if single else Target(_FUNCTIONS, _SELECT, "{value}")
+
+
 def numba_kernel(
     expression: sp.Expr, parameters: tuple[sp.Symbol, ...], names: dict[sp.Symbol, str], single: bool = False
 ) -> Kernel:
@@ -65,7 +72,7 @@ def numba_kernel(
     Raises:
         UnprintableError: at a node that the printer does not know.
     """
-    target = Target(_FUNCTIONS, _SELECT, "real({value})" if single else "{value}")
+    target = _target(single)
     printer = SourcePrinter(target, names, frozenset(parameters))
     result = printer.print(expression)
     # As they are stored: gradients have theirs in the precision of the states.
@@ -97,7 +104,7 @@ def numba_pair(
     """
     alone = numba_kernel(expression, parameters, names, single).hoisted
     others = {p: sp.Symbol(f"next_{p.name}", **p.assumptions0) for p in parameters}
-    target = Target(_FUNCTIONS, _SELECT, "real({value})" if single else "{value}")
+    target = _target(single)
     printer = SourcePrinter(target, names, frozenset({*parameters, *others.values()}))
     first, second = printer.print_all([expression, expression.xreplace({**change, **others})])
     back = {other: p for p, other in others.items()}
