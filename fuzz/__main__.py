@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from fuzz.budget import Budget
 from fuzz.minimise import minimise
+from fuzz.outcome import SearchResult
 from fuzz.problem import FiniteLaw, Problem
 from fuzz.reading import Reading
 from fuzz.rescore import rescore
-from fuzz.search import SearchResult, search
+from fuzz.search import search
 from fuzz.trajectory import Choices
 from theorems.catalogue import CatalogueError, select
 from theorems.language import StatementError, Theorem

@@ -12,9 +12,10 @@ import sympy as sp
 from fuzz.budget import Budget
 from fuzz.coverage import CoverageSummary
 from fuzz.minimise import minimise
+from fuzz.outcome import Candidate, SearchResult
 from fuzz.problem import Problem
 from fuzz.reading import out_of_reach
-from fuzz.search import Candidate, SearchResult, search
+from fuzz.search import search
 from fuzz.trajectory import Choices
 from harness.confirm import MAX_STEPS, Confirmation, Status, confirm
 from harness.definitions import definitions_of

@@ -26,7 +26,7 @@ from theorems.language.theorem import Theorem
 from theorems.language.walk import parse_exact, show_exact
 
 if TYPE_CHECKING:
-    from fuzz.search import Candidate
+    from fuzz.outcome import Candidate
     from fuzz.trajectory import Choices
     from harness.finding import Finding
 

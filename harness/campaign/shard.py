@@ -14,7 +14,7 @@ from harness.campaign.looks import SHARD_LOOKS, AllottedLedger
 from theorems.language import Theorem
 
 if TYPE_CHECKING:
-    from fuzz.search import Candidate
+    from fuzz.outcome import Candidate
 
 _VERSION = 2
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from harness.corpus import Corpus
 
 if TYPE_CHECKING:
+    from fuzz.outcome import Candidate
     from fuzz.problem import Problem
-    from fuzz.search import Candidate
     from fuzz.trajectory import Choices
     from harness.plugin.options import PluginOptions
     from theorems.language import Theorem

@@ -21,10 +21,11 @@ from fuzz.__main__ import main
 from fuzz.budget import Budget, Meter
 from fuzz.engine import Batch, Statistics, cpu
 from fuzz.engine.statistics import Plan
+from fuzz.outcome import SearchResult
 from fuzz.problem import FiniteLaw
 from fuzz.reading import Reading
 from fuzz.rescore import deviation_of, rescore
-from fuzz.search import SearchResult, _Search, search
+from fuzz.search import _Search, search
 from theorems.catalogue import load_catalogue
 from theorems.language import (
     F0,

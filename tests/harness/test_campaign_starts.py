@@ -15,7 +15,7 @@ from campaigns import FakePool, begin, contents, drive
 from conftest import false_bias, stuck_problem
 
 from fuzz.budget import Budget
-from fuzz.search import Candidate
+from fuzz.outcome import Candidate
 from harness.campaign import campaign
 from harness.campaign.plan import OPEN, Entry, Plan, share_out
 from harness.campaign.pool import Done, Failed, Pool

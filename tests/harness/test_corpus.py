@@ -11,8 +11,9 @@ import sympy as sp
 from conftest import false_bias, stuck_problem
 
 from fuzz.budget import Budget
+from fuzz.outcome import Candidate
 from fuzz.problem import Family
-from fuzz.search import Candidate, search
+from fuzz.search import search
 from harness.attack import attack
 from harness.corpus import Corpus, Entry, usable
 from harness.evidence import ErrorLedger

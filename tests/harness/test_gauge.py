@@ -15,11 +15,12 @@ import sympy as sp
 
 from fuzz.budget import Budget
 from fuzz.holds import Holds
+from fuzz.outcome import Candidate, SearchResult
 from fuzz.problem import Family, Problem
 from fuzz.reading import Reading
 from fuzz.realise import realise
 from fuzz.rescore import letters_of, rescore
-from fuzz.search import Candidate, SearchResult, search
+from fuzz.search import search
 from fuzz.trajectory import Choices
 from harness.cli import main
 from harness.exact import decide
