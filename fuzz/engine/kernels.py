@@ -61,6 +61,7 @@ _FUNCTIONS = (
     "expm1_rest",
     "expm1_reduced",
     "power_of_two",
+    "power_in",
     "quarter_turns",
     "vexp",
     "vlog",

@@ -28,6 +28,8 @@ LN2_LOW = 1.90821492927058770002e-10
 ROUNDER = 6755399441055744.0
 ROUNDER_BITS = np.int64(0x4338000000000000)
 EXPONENT_BIAS = np.int64(1023)
+# With the bias added, the sum's last bits are those of the exponent of 2^k.
+BIASED_ROUNDER = 6755399441056767.0
 MANTISSA_BITS = np.int64(52)
 ONE_BIT = np.int64(1)
 HALF_ROOT_BITS = np.int64(0x3FE6A09E667F3BCD)
@@ -87,6 +89,11 @@ def power_of_two(k: Any) -> Any:
     return np.int64((np.int64(k) + EXPONENT_BIAS) << MANTISSA_BITS).view(np.float64)
 
 
+def power_in(shifted: Any) -> Any:
+    """``2^k`` where ``k`` in [-1022, 1023] is what was added to ``BIASED_ROUNDER``."""
+    return np.int64(np.float64(shifted).view(np.int64) << MANTISSA_BITS).view(np.float64)
+
+
 def vexp(v: Any) -> Any:
     """``e^v``; 0 and inf where it under- and overflows."""
     x = np.float64(v)
@@ -125,11 +132,10 @@ def vlog(v: Any) -> Any:
 def expm1(x: Any) -> Any:
     """``e^x - 1`` for ``|x| <= 709``, the same as there beyond."""
     inside = min(max(np.float64(x), -709.0), 709.0)
-    shifted = inside * LOG2_E + ROUNDER
-    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
-    whole = shifted - ROUNDER
+    shifted = inside * LOG2_E + BIASED_ROUNDER
+    whole = shifted - BIASED_ROUNDER
     r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
-    scale = power_of_two(k)
+    scale = power_in(shifted)
     return fma(expm1_reduced(r), scale, scale - 1.0)
 
 
@@ -137,12 +143,11 @@ def vgrowth(v: Any) -> Any:
     """``e^v - 1`` for ``v >= 0``; inf beyond 709, and where v is not a number."""
     x = np.float64(v)
     inside = min(x, 709.0)
-    shifted = fma(inside, LOG2_E, ROUNDER)
-    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
-    whole = shifted - ROUNDER
+    shifted = fma(inside, LOG2_E, BIASED_ROUNDER)
+    whole = shifted - BIASED_ROUNDER
     r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
     c = expm1_rest(r)
-    scale = power_of_two(k)
+    scale = power_in(shifted)
     result = fma(fma(r, c / (2.0 - c), r), scale, scale - 1.0)
     return result if x <= 709.0 else np.inf
 
@@ -170,11 +175,10 @@ def vexprel(v: Any) -> Any:
     """``(e^v - 1)/v``, 1 at 0; inf beyond 709: as ``expm1``, with both divisions made one."""
     x = np.float64(v)
     inside = min(max(x, -709.0), 709.0)
-    shifted = fma(inside, LOG2_E, ROUNDER)
-    k = np.float64(shifted).view(np.int64) - ROUNDER_BITS
-    whole = shifted - ROUNDER
+    shifted = fma(inside, LOG2_E, BIASED_ROUNDER)
+    whole = shifted - BIASED_ROUNDER
     r = fma(whole, -LN2_LOW, fma(whole, -LN2_HIGH, inside))
-    scale = power_of_two(k)
+    scale = power_in(shifted)
     below = fma(-0.5, expm1_rest(r), 1.0)
     result = fma(r, scale, (scale - 1.0) * below) / (1.0 if x == 0.0 else below * x)
     result = 1.0 if x == 0.0 else result
@@ -336,9 +340,8 @@ LOG2_E_32 = np.float32(LOG2_E)
 # The first part has seven trailing zero bits, as many as k may have.
 LN2_HIGH_32 = np.float32(0.693145751953125)
 LN2_LOW_32 = np.float32(1.428606765330187e-06)
-ROUNDER_32 = np.float32(12582912.0)
-ROUNDER_BITS_32 = np.int32(0x4B400000)
-EXPONENT_BIAS_32 = np.int32(127)
+# 1.5 * 2^23, and the bias of the exponent.
+BIASED_ROUNDER_32 = np.float32(12583039.0)
 TWO_32 = np.float32(2.0)
 INF_32 = np.float32(np.inf)
 LARGEST_GROWTH_32 = np.float32(88.0)
@@ -352,11 +355,10 @@ EXPM1_6 = np.float32(0.0013898239703848958)
 
 def growth_inside_32(x: Any) -> Any:
     """``e^x - 1`` for a float32 x in [0, 88], in float32."""
-    shifted = fma(x, LOG2_E_32, ROUNDER_32)
-    k = np.int32(np.float32(shifted).view(np.int32) - ROUNDER_BITS_32)
-    whole = shifted - ROUNDER_32
+    shifted = fma(x, LOG2_E_32, BIASED_ROUNDER_32)
+    whole = shifted - BIASED_ROUNDER_32
     r = fma(whole, -LN2_LOW_32, fma(whole, -LN2_HIGH_32, x))
-    scale = np.int32(np.int32(k + EXPONENT_BIAS_32) << MANTISSA_BITS_32).view(np.float32)
+    scale = np.int32(np.float32(shifted).view(np.int32) << MANTISSA_BITS_32).view(np.float32)
     z = r * r
     series = fma(z, fma(z, EXPM1_6, fma(r, EXPM1_5, EXPM1_4)), fma(r, EXPM1_3, HALF_32))
     return fma(fma(z, series, r), scale, scale - ONE_32)
