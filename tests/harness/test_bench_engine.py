@@ -8,6 +8,8 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numba
 import numpy as np
@@ -191,3 +193,30 @@ def test_the_kernel_in_c_does_the_same_work(dtype: str, off: float) -> None:
     average[1, 200] += off
     with pytest.raises(SystemExit, match="the C kernel and the engine disagree"):
         engine.agree((average, gap), small, dtype)
+
+
+@pytest.mark.parametrize(("slow", "word"), [(2.9, "met"), (3.1, "missed")])
+def test_costs_of_families_are_held_to_their_target(monkeypatch: pytest.MonkeyPatch, slow: float, word: str) -> None:
+    """In both precisions; only float32 is slow here, and only one objective."""
+    now = [0.0]
+
+    def run(batch: Any, *_: Any, dtype: str, **__: Any) -> None:
+        costly = batch.objectives[0] == "well" and dtype == "float32"
+        now[0] += slow if costly else (7.0 if batch.noises[0] == "gaussian" else 1.0)
+
+    monkeypatch.setattr(engine, "run", run)
+    notes = engine.family_costs(lambda: now[0])
+    assert len(notes) == 4
+    assert "float64, two atoms (target below 3: met): quadratic 1.00" in notes[0]
+    assert f"float32, two atoms (target below 3: {word}): quadratic 1.00" in notes[2]
+    assert f"well {slow:.2f}" in notes[2]
+    assert "gaussian 7.00" in notes[1]
+
+
+def test_notes_say_whether_their_targets_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 21.0, 30.0, 34.0])
+    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr(engine, "subprocess", SimpleNamespace(run=lambda *_, **__: None))
+    assert engine.cold_start() == (
+        "First result of a new process: 21.0 s with an empty cache (target 20: missed), 4.0 s warm (target 5: met)."
+    )
