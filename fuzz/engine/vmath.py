@@ -379,6 +379,6 @@ def signed_32(size: Any, like: Any) -> Any:
 def tanh_32(v: Any) -> Any:
     """``tanh v`` in float32: ``t / (t + 2)`` of ``t = e^(2|v|) - 1``."""
     x = np.float32(v)
+    # What is not a number stays so: min is its first argument unless the second is less.
     t = growth_inside_32(TWO_32 * min(abs(x), LARGEST_TANH_32))
-    result = signed_32(t / (t + TWO_32), x)
-    return x if x != x else result
+    return signed_32(t / (t + TWO_32), x)
