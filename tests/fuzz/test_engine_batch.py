@@ -148,6 +148,7 @@ def test_arrays_are_copied_and_read_only() -> None:
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.slow
 @pytest.mark.parametrize("dimension", [1, 3])
 def test_splitting_leaves_no_trace(backend: str, dimension: int) -> None:
     """Any split by instance and by replica range gives the same trajectories, bit by bit."""
@@ -270,6 +271,34 @@ def test_importing_the_engine_is_light() -> None:
     code = "import sys, fuzz.engine; print([m for m in ('torch', 'numba', 'z3', 'hypothesis') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_nothing_is_kept_of_steps_that_are_over(dimension: int) -> None:
+    """The peak of a process that runs 64 million steps, of which each would have 8 bytes a coordinate, is that of short
+    runs; with ``record`` the states that were asked for are there."""
+    code = f"""
+import resource
+from fuzz.engine import Batch, Instance, run
+def batch(steps):
+    noise = "two_point", {{"up": 1.0, "probability": 0.5}}
+    return Batch.of([Instance("quadratic", {{"curvature": 1.0}}, [1.0] * {dimension}, 0.1, 1.0, steps, *noise)])
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run(batch(100), 2048, record=1)
+short = peak()
+run(batch(31_250), 2048, record=1)
+long = peak()
+kept = run(batch(31_250), 2048, record=256).trajectories.nbytes
+print(long - short, peak() - long, kept)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    growth, recorded, kept = map(int, done.stdout.split())
+    # In KiB. What numpy and the system round up to is a few hundred.
+    assert growth < 8192
+    assert kept == 256 * 31_251 * dimension * 8
+    assert recorded > kept / 1024 / 2
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
