@@ -161,7 +161,7 @@ DRAWN = {
     for t in load_catalogue().values()
     if t.expect not in ("vacuous", "ill_formed") and not out_of_reach(t)
 }
-LONG = {"K23_3_3_by_S3_small", "planted_3_3_no_bias", "planted_private_by_plain"}
+LONG = {"K23_3_3_by_S3_small", "planted_3_3_no_bias", "planted_d3_one_step_more", "planted_private_by_plain"}
 """Those that take several seconds."""
 
 

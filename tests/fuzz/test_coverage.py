@@ -154,7 +154,9 @@ def test_what_is_held_is_no_axis() -> None:
     assert {words[2] for words in seen} == {"many steps"}
 
 
-@pytest.mark.parametrize(("name", "steps"), [("S3", 3 * 10**6), ("D1", 10**5), ("S2", 3000)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [pytest.param("S3", 3 * 10**6, marks=pytest.mark.slow), ("D1", 10**5), ("S2", 3000)]
+)
 def test_the_number_of_threads_does_not_matter(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates, scores, regimes and history, to the last bit."""
     seen, asked = [], set()

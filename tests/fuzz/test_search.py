@@ -182,6 +182,7 @@ def test_reaches_an_attained_bound(theorem: Theorem) -> None:
     assert search(theorem, Budget(steps=10**6), 3, enough=0.9999).score > 0.9999
 
 
+@pytest.mark.slow
 def test_silent_on_true_noisy_statement() -> None:
     # A true score is below 1, and each of at most five candidates is re-estimated on randomness that did not select
     # it: four standard errors are passed with a chance below 5 x 3.2e-5 = 2e-4.

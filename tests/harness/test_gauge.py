@@ -52,7 +52,7 @@ def cells(name: str, **held: float) -> list[Cell]:
     ]
 
 
-@pytest.mark.parametrize("name", ["S1", "S2", "GD_exact"])
+@pytest.mark.parametrize("name", ["S1", "S2", pytest.param("GD_exact", marks=pytest.mark.slow)])
 def test_targets_are_met_exactly(name: str) -> None:
     for cell in cells(name)[::4]:
         row = measure_cell(cell)

@@ -53,7 +53,7 @@ def statement(**change: object) -> Theorem:
     ("name", "condition", "obligation"),
     [
         pytest.param("D0", "theta <= 1", "the ball of GS", marks=pytest.mark.slow),
-        ("D0_decrease", "L*eta <= 2", "claim"),
+        pytest.param("D0_decrease", "L*eta <= 2", "claim", marks=pytest.mark.slow),
         pytest.param("S1", "y >= 3*c", "certificate", marks=pytest.mark.slow),
         pytest.param("S2_T", "L*eta <= 1", "the rate is at most one", marks=pytest.mark.slow),
         pytest.param("S3", "theta < 1", "definition of b'", marks=pytest.mark.slow),

@@ -166,11 +166,12 @@ def pool() -> Iterator[SolverPool]:
         yield solvers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("title", "dropped"),
     [
-        pytest.param("the slow phase ends in time", 2, marks=pytest.mark.slow),
-        pytest.param("the fast phase begins before the end", 3, marks=pytest.mark.slow),
+        ("the slow phase ends in time", 2),
+        ("the fast phase begins before the end", 3),
         ("the rate is at most one", 1),
     ],
 )
