@@ -210,8 +210,8 @@ def proof_cell(record: TheoremRecord) -> str:
     """The cell of the verdict table about proof."""
     if record.check is None:
         return "not checked"
-    queries = [o for o in record.check.obligations if o.solvers]
-    return f"{record.check.verdict}, {len(queries)} queries, {record.check.seconds:.1f} s"
+    count = sum(bool(o.solvers) for o in record.check.obligations)
+    return f"{record.check.verdict}, {'one query' if count == 1 else f'{count} queries'}, {record.check.seconds:.1f} s"
 
 
 def search_cell(record: TheoremRecord) -> str:

@@ -169,9 +169,9 @@ def test_cosine_of_a_word_in_single_precision() -> None:
         assert compiled.vsin_word(np.uint32(word)) == compiled.vcos_word(np.uint32((word - 2**30) % 2**32))
 
 
-def singles(points: list[float], least: float = 0.0) -> list[float]:
-    """What float32 has near the points above ``least``."""
-    return [float(v) for v in np.array(points, np.float32) if abs(v) > least]
+def singles(points: list[float]) -> list[float]:
+    """What float32 has near the points, but 0."""
+    return [float(v) for v in np.array(points, np.float32) if v]
 
 
 def ulp_32(value: float) -> float:
@@ -181,13 +181,11 @@ def ulp_32(value: float) -> float:
 def test_growth_in_single_precision() -> None:
     """At the ends of every reduction too; what is not a number is not hidden by a clip."""
     compiled = kernels.load("float32").module
-    ends = [(k + half) * math.log(2) * (1 + nudge) for k in range(127) for half in (0.5,) for nudge in (-1e-6, 0, 1e-6)]
+    ends = [(k + 0.5) * math.log(2) * (1 + nudge) for k in range(126) for nudge in (-1e-6, 0, 1e-6)]
     points = singles([v for v in [*spread(-88.0, 88.0, 12), *spread(-1.0, 1.0, 13), *ends, 88.0, 1e-30] if v > 0])
     growth = lambda v: compiled.growth_32(np.float32(v))  # noqa: E731
     assert worst_ulp(growth, mpmath.expm1, points, ulp_32) < 2
-    special = [growth(v) for v in (0.0, 88.5, 1e30, math.inf, math.nan)]
-    assert special == [0, *[math.inf] * 4]
-    assert {v.dtype if isinstance(v, np.floating) else type(v) for v in special} <= {np.dtype("float32"), float}
+    assert [growth(v) for v in (0.0, 88.5, 1e30, math.inf, math.nan)] == [0, *[math.inf] * 4]
 
 
 def test_tanh_in_single_precision() -> None:

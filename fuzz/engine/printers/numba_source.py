@@ -33,7 +33,7 @@ _FUNCTIONS = {
     "fma": "fma",
 }
 
-# What gradients of float32 states need; numbers beside them are not widened.
+# What gradients of float32 states need is there in float32.
 _SINGLE_FUNCTIONS = _FUNCTIONS | {"tanh": "tanh_32", "growth": "growth_32", "signed": "signed_32"}
 
 _SELECT = "({then} if {condition} else {otherwise})"
@@ -67,7 +67,8 @@ def numba_kernel(
         expression: the formula.
         parameters: symbols that are constant in the loop.
         names: source text of the other symbols.
-        single: write numbers as float32, so that they do not widen the arithmetic.
+        single: write numbers as float32, so that they do not widen the arithmetic, and call functions in float32
+            where there are such.
 
     Raises:
         UnprintableError: at a node that the printer does not know.
